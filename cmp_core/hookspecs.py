@@ -1,0 +1,102 @@
+"""The hooks: the whole contract between the host and a backend.
+
+A backend is a module that implements these with `cmp_core.hookimpl`, named by an entry point of
+the group ``cmp_core`` whose name is the prefix of the trigger file (``s3`` for ``s3-source.yaml``).
+A hook may gain arguments, never lose them; an implementation takes those that it needs, by name.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import pluggy
+
+from cmp_core.artifact import Artifact
+from cmp_core.documents import Document
+from cmp_core.environment import BuildEnvironment
+from cmp_core.models import Source
+
+PROJECT = "cmp_core"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a function as the implementation of the hook that has its name."""
+
+
+class FetchNested(Protocol):
+    """Fetches a source inside a source, of any installed backend, under the same bounds as the outer one."""
+
+    def __call__(self, source: Mapping[str, Any], destination: Path) -> Artifact:
+        """Validate and fetch `source` into `destination`.
+
+        Args:
+            source: The inner source's keys, and ``backend``: the name of its backend.
+            destination: An empty folder below the outer source's destination.
+
+        Raises:
+            SourceValidationError: The inner source is wrong.
+            BackendError: Its backend is missing or broken.
+            FetchError: It could not be fetched.
+        """
+
+
+@hookspec(firstresult=True)
+def source_model() -> type[Source]:  # type: ignore[empty-body]  # a hook spec has no body
+    """Return the model of the backend's trigger file.
+
+    Called offline and often (``validate``, ``schema``, ``parameters``): import no SDK, open nothing.
+
+    Returns:
+        A subclass of `Source`. Its fields are the trigger file's keys, in camelCase; their
+        descriptions and examples become the schema, the parameters in Argo CD's UI and the
+        error messages; its class name is the ``kind`` of the trigger file. A validator's ``ValueError``
+        goes on where the key's name ends: "is no bucket name: write …".
+    """
+
+
+@hookspec(firstresult=True)
+def fetch(  # type: ignore[empty-body]  # a hook spec has no body
+    source: Source, destination: Path, environment: BuildEnvironment, fetch_nested: FetchNested
+) -> Artifact:
+    """Bring everything that `source` names into `destination`, or raise: never less, never something else.
+
+    Args:
+        source: The validated trigger file, an instance of the backend's own model.
+        destination: An existing empty folder; write nothing outside of it. It is removed if the hook raises.
+        environment: Who asks, the operator's settings and the deadline. Bound every wait by
+            ``environment.deadline.remaining()`` (seconds).
+        fetch_nested: Fetches a source inside this one.
+
+    Returns:
+        What lies in the destination; most easily `Artifact.from_directory`. The revision must
+        differ whenever the source's content differs.
+
+    Raises:
+        SourceNotFoundError: What the source names does not exist.
+        SourceAccessError: The identity is missing, expired or not allowed.
+        LimitExceededError: The source is larger than ``source.limits.under(environment.settings.limits)``;
+            raised before the surplus bytes are kept.
+        IntegrityError: What was read is not what was announced, or a name cannot be stored safely.
+        TransientFetchError: Another try may help, and a bounded number of them did not.
+        DeadlineExceededError: The time ran out.
+    """
+
+
+@hookspec(firstresult=True)
+def render(artifact: Artifact, source: Source, environment: BuildEnvironment) -> Iterable[Document]:  # type: ignore[empty-body]  # a hook spec has no body
+    """Turn what was fetched into Kubernetes documents, in the order in which they are to be printed.
+
+    Optional: without it the host renders every YAML and JSON file below the artifact's root. The
+    host checks the documents of every render in the same way before anything is printed.
+
+    Args:
+        artifact: What `fetch` returned, perhaps in an earlier process.
+        source: The validated trigger file.
+        environment: Who asks, the operator's settings and the deadline.
+
+    Returns:
+        Documents, most easily made with `split_documents`.
+
+    Raises:
+        RenderError: The content cannot be turned into manifests; name the file and the line.
+    """

@@ -1,0 +1,120 @@
+"""Own the steps of a request that touch the source: fetch, render, check; `init` and `generate` are made of them."""
+
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cmp_core.artifact import Artifact
+from cmp_core.check import check_documents
+from cmp_core.environment import BuildEnvironment
+from cmp_core.errors import SourceValidationError
+from cmp_core.hookspecs import FetchNested
+from cmp_core.installed import find_backend, installed_backends
+from cmp_core.manager import load_backend
+from cmp_core.render import assemble
+from cmp_core.request import Request, read_request
+from cmp_core.scratch import Scratch
+from cmp_core.store import state_directory
+from cmp_core.trigger import validated
+
+MOST_NESTED = 4
+
+log = logging.getLogger("cmp_core")
+
+
+def init(directory: Path, environment: BuildEnvironment) -> None:
+    """Fetch what the trigger file in `directory` names, and leave it there for `generate`.
+
+    Raises:
+        CmpError: Any step failed; nothing is left.
+    """
+    started = time.time()
+    request = read_request(directory, environment)
+    scratch = _open_scratch(directory, environment)
+    with scratch.workspace() as files:
+        artifact = _fetch(request, files, environment)
+        if not scratch.leave(files, artifact, fingerprint=request.fingerprint, started=started):
+            log.warning("nothing can be kept for `generate`, which will fetch again: set a private `stateDirectory`")
+
+
+def generate(directory: Path, environment: BuildEnvironment) -> bytes:
+    """Return the stream of manifests, whole and checked, from what `init` left or from a fetch of its own.
+
+    Raises:
+        CmpError: Any step failed; there is no partial result.
+    """
+    request = read_request(directory, environment)
+    scratch = _open_scratch(directory, environment)
+    with scratch.taken(fingerprint=request.fingerprint, max_age=environment.settings.timeout) as handover:
+        if handover:
+            environment.deadline.use(handover.age)
+            return _render(request, handover.artifact, environment)
+    with scratch.workspace() as files:
+        return _render(request, _fetch(request, files, environment), environment)
+
+
+def nested_fetch(environment: BuildEnvironment, outer: str, depth: int = 1) -> FetchNested:
+    """Return what fetches a source inside a source, which may hold another, at most `MOST_NESTED` deep.
+
+    Args:
+        environment: That of the outer source; its deadline covers the whole.
+        outer: The path to the outer source, which stands in front of every complaint.
+        depth: How many sources there are around it.
+    """
+
+    def fetch_nested(source: Mapping[str, Any], destination: Path) -> Artifact:
+        if depth > MOST_NESTED:
+            raise SourceValidationError(f"{outer}: sources are nested deeper than {MOST_NESTED}: flatten them")
+        values = dict(source)
+        name = values.pop("backend", None)
+        if not isinstance(name, str):
+            raise SourceValidationError(f"{outer}: a nested source lacks `backend`: add the name of one")
+        backend = load_backend(find_backend(name, installed_backends()))
+        inner = validated(backend.model, values, lambda _path: f"{outer}: nested source `{name}`")
+        destination.mkdir(parents=True, exist_ok=True)
+        deeper = nested_fetch(environment, f"{outer}: {inner.location}", depth + 1)
+        return backend.fetch(inner, destination, environment, deeper)
+
+    return fetch_nested
+
+
+def _open_scratch(directory: Path, environment: BuildEnvironment) -> Scratch:
+    return Scratch(directory, state_directory(environment.settings.state_directory, environment.variables))
+
+
+def _fetch(request: Request, destination: Path, environment: BuildEnvironment) -> Artifact:
+    location = request.source.location
+    environment.deadline.step = f"fetching {location}"
+    asker = environment.application.name
+    log.info("fetching %s%s", location, f" for application {asker}" if asker else "")
+    started = time.monotonic()
+    nested = nested_fetch(environment, request.trigger.name)
+    artifact = request.backend.fetch(request.source, destination, environment, nested)
+    log.info(
+        "fetched %d files, %s bytes, revision %s, in %.2f s",
+        len(artifact.files),
+        f"{artifact.size:,}",
+        artifact.revision[:19],
+        time.monotonic() - started,
+    )
+    return artifact
+
+
+def _render(request: Request, artifact: Artifact, environment: BuildEnvironment) -> bytes:
+    location = request.source.location
+    environment.deadline.step = f"rendering {location}"
+    started = time.monotonic()
+    documents = request.backend.render(artifact, request.source, environment)
+    checked = check_documents(documents, environment.application, location)
+    stream = assemble(checked)
+    environment.deadline.check()
+    log.info(
+        "rendered %d manifests of %s, revision %s, in %.2f s",
+        len(checked),
+        location,
+        artifact.revision[:19],
+        time.monotonic() - started,
+    )
+    return stream

@@ -1,0 +1,222 @@
+"""Own the scratch folder below the working directory, in which `init` leaves what it fetched for `generate`.
+
+The working directory is somebody's Git repository, so nothing that lies in it is believed for its
+name alone. The folder's name is made with a key that never leaves the sidecar, and its record bears
+an authentication code made with the same key over what was fetched, for which request and when.
+A folder or a link that came with the repository has neither: it is not looked at, and not touched.
+"""
+
+import errno
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmp_core.artifact import Artifact
+from cmp_core.errors import CmpError, OutputError
+
+KEY_BYTES = 32
+
+_RECORD = "record.json"
+_FILES = "files"
+_PREFIX = ".cmp-core-"
+_MOST_RIVALS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What `init` left.
+
+    Attributes:
+        artifact: What it fetched.
+        age: The seconds since it began.
+    """
+
+    artifact: Artifact
+    age: float
+
+
+class Scratch:
+    """The scratch folder of one working directory."""
+
+    def __init__(self, directory: Path, state: Path | None) -> None:
+        """Prepare for `directory`.
+
+        Args:
+            directory: The application's folder.
+            state: The private folder that holds the key; without one nothing can be handed over.
+        """
+        self._directory = directory
+        self._key = _read_key(state) if state else None
+        own = self._authenticate(_identity(directory)) if self._key else secrets.token_hex(8)
+        self._path = directory / f"{_PREFIX}{own[:16]}"
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """Make an empty folder for a fetch; whatever is still there at the end is removed.
+
+        Raises:
+            OutputError: It cannot be made.
+        """
+        self._remove_leftovers()
+        folder = self._own_folder()
+        try:
+            (folder / _FILES).mkdir(parents=True, mode=0o700)
+        except OSError as error:
+            raise OutputError(
+                f"{self._directory}: cannot make a scratch folder there ({error.strerror}): "
+                "make the folder writable and leave room on its disk"
+            ) from error
+        try:
+            yield folder / _FILES
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def leave(self, files: Path, artifact: Artifact, *, fingerprint: str, started: float) -> bool:
+        """Hand a workspace over to the next process, in one step and in place of any earlier one.
+
+        Args:
+            files: What `workspace` gave.
+            artifact: What was fetched into it.
+            fingerprint: What the request depends on; only an equal one may use it.
+            started: When the request began, in seconds since the epoch.
+
+        Returns:
+            Whether it was left: not where there is no key.
+
+        Raises:
+            OutputError: The disk did not take it.
+        """
+        if not self._key:
+            return False
+        payload = json.dumps(
+            {
+                "fingerprint": fingerprint,
+                "started": started,
+                "root": artifact.root.relative_to(files).as_posix(),
+                "revision": artifact.revision,
+                "digest": artifact.digest,
+            }
+        )
+        record = json.dumps({"payload": payload, "code": self._authenticate(payload)})
+        try:
+            (files.parent / _RECORD).write_text(record, encoding="utf-8")
+            (files.parent / ".gitignore").write_text("*\n", encoding="utf-8")
+            self._put_in_place(files.parent)
+        except OSError as error:
+            raise OutputError(
+                f"{self._directory}: cannot keep there what was fetched ({error.strerror}): leave room on its disk"
+            ) from error
+        return True
+
+    def _put_in_place(self, folder: Path) -> None:
+        """Rename `folder`, again if another process has put its own there between our two steps."""
+        aside = self._path.with_name(f"{self._path.name}.old.{os.getpid()}")
+        for rivals in range(_MOST_RIVALS + 1):
+            with suppress(FileNotFoundError):
+                self._path.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+            try:
+                folder.rename(self._path)
+            except OSError as error:
+                if rivals == _MOST_RIVALS or error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                    raise
+            else:
+                return
+
+    @contextmanager
+    def taken(self, *, fingerprint: str, max_age: float) -> Iterator[Handover | None]:
+        """Take what `init` left, if it is ours, whole, fresh and for this very request; remove it afterwards.
+
+        Args:
+            fingerprint: What this request depends on.
+            max_age: The seconds that may have passed since `init` began.
+        """
+        folder = self._own_folder()
+        try:
+            self._path.rename(folder)
+        except OSError:
+            yield None
+            return
+        try:
+            yield self._verified(folder, fingerprint, max_age)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _verified(self, folder: Path, fingerprint: str, max_age: float) -> Handover | None:
+        try:
+            if not stat.S_ISDIR(folder.lstat().st_mode):
+                folder.unlink()
+                return None
+            record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+            if not self._key or not hmac.compare_digest(self._authenticate(record["payload"]), record["code"]):
+                return None
+            payload = json.loads(record["payload"])
+            artifact = Artifact.from_directory(folder / _FILES / payload["root"], revision=payload["revision"])
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, CmpError):
+            return None
+        age = time.time() - payload["started"]
+        is_ours = payload["fingerprint"] == fingerprint and artifact.digest == payload["digest"]
+        return Handover(artifact, age) if is_ours and 0 <= age <= max_age else None
+
+    def _own_folder(self) -> Path:
+        """Return a new name that tells whose it is: a process id alone may come again after a kill."""
+        return self._path.with_name(f"{self._path.name}.{os.getpid()}-{secrets.token_hex(4)}")
+
+    def _authenticate(self, text: str) -> str:
+        return hmac.new(self._key or b"", text.encode(), hashlib.sha256).hexdigest()
+
+    def _remove_leftovers(self) -> None:
+        """Remove what processes of ours that were killed left in this folder."""
+        for leftover in self._directory.glob(f"{self._path.name}.*-*"):
+            pid = leftover.suffix[1:].partition("-")[0]
+            if pid.isdecimal() and not _is_running(int(pid)):
+                shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _identity(directory: Path) -> str:
+    status = directory.stat()
+    return f"{directory.resolve()}\0{status.st_dev}\0{status.st_ino}"
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _read_key(state: Path) -> bytes | None:
+    """Return the sidecar's key, made by whichever process comes first; None where the folder does not take it."""
+    path = state / "scratch.key"
+    try:
+        if not path.exists():
+            _create_key(path)
+        key = path.read_bytes()
+    except OSError:
+        return None
+    return key if len(key) == KEY_BYTES else None
+
+
+def _create_key(path: Path) -> None:
+    new = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_bytes(KEY_BYTES))
+    try:
+        os.link(new, path)
+    except FileExistsError:
+        return
+    finally:
+        new.unlink()

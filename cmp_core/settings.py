@@ -1,0 +1,176 @@
+"""Own the operator's settings: one YAML file, and `CMP_*` variables that override it."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from cmp_core.errors import SettingsError
+from cmp_core.models import Limits, Quantity, StrictModel
+from cmp_core.strictyaml import KeyPath, MalformedYamlError, YamlTree, read_yaml
+from cmp_core.validation import Problem, alias_of, echo, raise_problems, unknown_key, validate, variable_name
+
+MAX_BYTES = 64 * 1024
+
+_PREFIX = "CMP_"
+_PATH_VARIABLE = "CMP_SETTINGS"
+_KUBERNETES_SERVICE_LINK = re.compile(
+    r"CMP_(\w+_)?(SERVICE_(HOST|PORT)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)(_\w+)?"
+)
+
+_ENDPOINT = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
+
+
+def _check_endpoint(endpoint: str | None) -> str | None:
+    if endpoint is not None and not _ENDPOINT.fullmatch(endpoint):
+        raise ValueError("is no URL of a service: write `https://HOST` or `https://HOST:PORT`, without user and query")
+    return endpoint
+
+
+def _check_absolute(path: Path | None) -> Path | None:
+    """Refuse a path that would lead into the working directory, which is somebody's repository."""
+    if path is not None and not path.is_absolute():
+        raise ValueError("is no absolute path: begin it with `/`")
+    return path
+
+
+class Settings(StrictModel):
+    """What the operator of the sidecar decides for every application."""
+
+    timeout: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=3600,
+            description="The whole time of one request, `init` and `generate` together, in seconds. "
+            "Keep it below Argo CD's own time-out (60 by default).",
+        ),
+    ] = 45.0
+    connect_timeout: Annotated[float, Field(gt=0, le=3600, description="Time to open one connection, in seconds.")] = (
+        5.0
+    )
+    read_timeout: Annotated[
+        float, Field(gt=0, le=3600, description="Time without a byte on one connection, in seconds.")
+    ] = 10.0
+    max_attempts: Annotated[
+        int, Field(ge=1, le=10, description="How often one call is tried where another try can help.")
+    ] = 4
+    max_connections: Annotated[
+        int, Field(ge=1, le=64, description="How many transfers one request may run at once.")
+    ] = 16
+    limits: Annotated[Limits, Field(description="The most that any source may bring.")] = Limits()
+    endpoint: Annotated[
+        str | None,
+        AfterValidator(_check_endpoint),
+        Field(
+            examples=["https://minio.example.com:9000"],
+            description="The service that backends talk to, where it is not the provider's own.",
+        ),
+    ] = None
+    state_directory: Annotated[
+        Path | None,
+        AfterValidator(_check_absolute),
+        Field(
+            examples=["/var/lib/cmp-core"],
+            description="A private folder for the key of the scratch folders and for the store. "
+            "By default `cmp-core-UID` in the folder for temporary files.",
+        ),
+    ] = None
+    store_bytes: Annotated[
+        Quantity, Field(ge=0, description="The size of the store of fetched objects, in bytes; 0 turns it off.")
+    ] = 256 * 2**20
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(description="How much goes to stderr. `debug` adds the libraries' own messages and tracebacks."),
+    ] = "info"
+    log_format: Annotated[Literal["text", "json"], Field(description="How a line on stderr is written.")] = "text"
+
+
+def load_settings(variables: Mapping[str, str], default_path: Path) -> Settings:
+    """Read the settings file that the variables name, and let `CMP_*` variables override its keys.
+
+    Args:
+        variables: The environment of the process.
+        default_path: The file that is read, where there is one, unless ``CMP_SETTINGS`` names another.
+
+    Raises:
+        SettingsError: The file or a variable is wrong; all problems at once, each with its place.
+    """
+    named = variables.get(_PATH_VARIABLE, "")
+    path = Path(named) if named else default_path
+    if not path.is_absolute():
+        raise SettingsError(f"{_PATH_VARIABLE}: {echo(named)} is no absolute path: begin it with `/`")
+    tree = _read_file(path, required=bool(named))
+    overrides, problems = _read_variables(variables)
+    problems += [
+        Problem(f"{path}:{line}", f"`{'.'.join(map(str, keys))}` stands there twice: keep one")
+        for keys, line in tree.duplicates
+    ]
+
+    values = tree.values
+    for keys, name in overrides.items():
+        values = _with_value(values, keys, variables[name])
+
+    def place_of(keys: KeyPath) -> str:
+        return overrides.get(keys) or f"{path}:{tree.line(keys)}"
+
+    settings, complaints = validate(Settings, values, place_of)
+    raise_problems([*problems, *complaints], SettingsError)
+    assert settings is not None  # noqa: S101  # validate() returns a model where it returns no problem
+    return settings
+
+
+def setting_variables() -> dict[str, KeyPath]:
+    """Return every `CMP_*` variable that sets something, with the key it stands for."""
+    names: dict[str, KeyPath] = {}
+    for name, field in Settings.model_fields.items():
+        key = alias_of(name, field)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            for inner_name, inner in field.annotation.model_fields.items():
+                inner_key = alias_of(inner_name, inner)
+                names[f"{_PREFIX}{variable_name(key)}_{variable_name(inner_key)}"] = (key, inner_key)
+        else:
+            names[_PREFIX + variable_name(key)] = (key,)
+    return names
+
+
+def _read_file(path: Path, *, required: bool) -> YamlTree:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        if required:
+            raise SettingsError(f"{path}: no such file: create it, or unset {_PATH_VARIABLE}") from None
+        return YamlTree()
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror}): make it a readable file") from error
+    try:
+        return read_yaml(content, max_bytes=MAX_BYTES)
+    except MalformedYamlError as error:
+        raise SettingsError(f"{path}:{error.line}: {error}") from error
+
+
+def _read_variables(variables: Mapping[str, str]) -> tuple[dict[KeyPath, str], list[Problem]]:
+    """Return which variable overrides which key, and the variables that nobody knows."""
+    known = setting_variables()
+    overrides: dict[KeyPath, str] = {}
+    problems: list[Problem] = []
+    for name, value in variables.items():
+        if not name.startswith(_PREFIX) or name == _PATH_VARIABLE or _KUBERNETES_SERVICE_LINK.fullmatch(name):
+            continue
+        if name not in known:
+            problems.append(Problem("environment", unknown_key(name, [*known, _PATH_VARIABLE], "variable")))
+        elif value:
+            overrides[known[name]] = name
+    return overrides, problems
+
+
+def _with_value(values: Mapping[str, object], keys: KeyPath, value: str) -> dict[str, object]:
+    """Return `values` with `value` at `keys`, one or two levels deep; what is no mapping stays, to be refused."""
+    key, *rest = keys
+    if not rest:
+        return {**values, str(key): value}
+    inner = values.get(str(key), {})
+    return {**values, str(key): _with_value(inner, tuple(rest), value)} if isinstance(inner, dict) else {**values}

@@ -1,0 +1,262 @@
+"""Own the contract suite: the tests that every backend must pass, to be subclassed by its own tests.
+
+A backend's test module makes it run with what only the backend knows::
+
+    class TestFolder(BackendContract):
+        backend = "folder"
+
+        def publish(self, files):
+            ...put the files where the backend reads them...
+            return {"path": str(folder)}
+
+        def missing(self):
+            return {"path": "/no/such/folder"}
+
+        def denied(self):
+            ...
+
+        def outage(self):
+            ...
+
+Where a backend cannot show one of the rules, it says so in the open, with
+``test_x = pytest.mark.xfail(reason="…", strict=False)(BackendContract.test_x)``.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from cmp_core.artifact import Artifact
+from cmp_core.environment import BuildEnvironment
+from cmp_core.errors import (
+    FetchError,
+    LimitExceededError,
+    SourceAccessError,
+    SourceNotFoundError,
+    SourceValidationError,
+    TransientFetchError,
+)
+from cmp_core.installed import find_backend, installed_backends
+from cmp_core.manager import Backend, load_backend
+from cmp_core.models import Limits
+from cmp_core.schema import trigger_schema
+from cmp_core.settings import Settings
+from cmp_core.trigger import validated
+
+SDKS = (
+    "aiobotocore",
+    "aiohttp",
+    "azure",
+    "boto3",
+    "botocore",
+    "fsspec",
+    "google",
+    "httpx",
+    "requests",
+    "s3fs",
+    "urllib3",
+)
+"""Packages that a backend may use, but not load before it fetches."""
+
+FILES: Mapping[str, bytes] = {
+    "deployment.yaml": b"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: demo}\n",
+    "nested/deeper/service.yaml": b"apiVersion: v1\nkind: Service\nmetadata: {name: demo}\n",
+    "nested/note.txt": b"\x00\xff not text",
+}
+
+_LIGHT_IMPORT = """
+import importlib, json, socket, sys
+def refuse(*_args, **_kwargs): raise SystemExit("opened a socket")
+socket.socket.connect = refuse
+socket.getaddrinfo = refuse
+importlib.import_module(sys.argv[1].partition(":")[0])
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+class BackendContract:
+    """What the host and its users rely on in every backend.
+
+    Attributes:
+        backend: The name of the entry point under test.
+        secrets: Texts that no message may hold: the credentials that the tests use.
+        sdks: Packages that must not be loaded by importing the backend.
+    """
+
+    backend: ClassVar[str]
+    secrets: ClassVar[tuple[str, ...]] = ()
+    sdks: ClassVar[tuple[str, ...]] = SDKS
+
+    def publish(self, files: Mapping[str, bytes]) -> dict[str, Any]:
+        """Put `files` where the backend reads them, each time in a new place; return a trigger file's keys."""
+        raise NotImplementedError
+
+    def missing(self) -> dict[str, Any]:
+        """Return the keys of a source that does not exist."""
+        raise NotImplementedError
+
+    def denied(self) -> dict[str, Any]:
+        """Return the keys of a source that exists and may not be read."""
+        raise NotImplementedError
+
+    def outage(self) -> dict[str, Any]:
+        """Return the keys of a source whose service does not answer."""
+        raise NotImplementedError
+
+    def variables(self) -> dict[str, str]:
+        """Return the sidecar's own variables for a fetch."""
+        return {}
+
+    def environment(self, **settings: Any) -> BuildEnvironment:
+        """Return a build environment with the given operator's settings, and one quick attempt at each call."""
+        quick = {"connect_timeout": 1, "read_timeout": 2, "max_attempts": 1, "store_bytes": 0}
+        return BuildEnvironment(
+            settings=Settings.model_validate(quick | settings, by_alias=False, by_name=True), variables=self.variables()
+        )
+
+    def load(self) -> Backend:
+        """Return the loaded backend."""
+        return load_backend(find_backend(self.backend, installed_backends()))
+
+    def fetch(self, values: Mapping[str, Any], destination: Path, **settings: Any) -> Artifact:
+        """Fetch the source that `values` describe into a new folder."""
+        backend = self.load()
+        source = validated(backend.model, values, lambda _path: "contract")
+        destination.mkdir(parents=True)
+        return backend.fetch(source, destination, self.environment(**settings), _refuse_nested)
+
+    def test_importing_it_loads_no_sdk_and_opens_no_socket(self) -> None:
+        """Offline commands load every backend, so its module is light and quiet."""
+        target = find_backend(self.backend, installed_backends()).target
+
+        result = subprocess.run(
+            [sys.executable, "-c", _LIGHT_IMPORT, target], capture_output=True, text=True, check=False, timeout=60
+        )
+
+        assert result.returncode == 0, result.stderr
+        assert not set(json.loads(result.stdout)) & set(self.sdks)
+
+    def test_its_schema_describes_every_key(self) -> None:
+        """Editors, the parameters in Argo CD's UI and the reference are made of the descriptions."""
+        schema = trigger_schema(self.load().model, f"{self.backend}-source.yaml")
+
+        keys = {key: value for key, value in schema["properties"].items() if key not in {"kind", "metadata"}}
+        assert json.loads(json.dumps(schema)) == schema
+        assert [key for key, value in keys.items() if not value.get("description")] == []
+
+    def test_an_unknown_key_is_refused(self) -> None:
+        """A misspelt key must never be ignored: it might be a filter."""
+        values = self.publish(FILES) | {"noSuchKey": "x"}
+
+        with pytest.raises(SourceValidationError, match="noSuchKey"):
+            validated(self.load().model, values, lambda _path: "contract")
+
+    def test_it_names_its_location(self) -> None:
+        """The line before a fetch says from where."""
+        source = validated(self.load().model, self.publish(FILES), lambda _path: "contract")
+
+        assert source.location
+        assert not [secret for secret in self.secrets if secret in source.location]
+
+    def test_what_was_published_arrives_byte_for_byte(self, tmp_path: Path) -> None:
+        """A fetch brings every file, in every folder, as it is."""
+        artifact = self.fetch(self.publish(FILES), tmp_path / "destination")
+
+        assert {path: (artifact.root / path).read_bytes() for path in artifact.files} == dict(FILES)
+        assert artifact.size == sum(map(len, FILES.values()))
+
+    def test_the_same_content_gives_the_same_artifact(self, tmp_path: Path) -> None:
+        """Two fetches of one state agree in files, order, revision and digest."""
+        values = self.publish(FILES)
+
+        first = self.fetch(values, tmp_path / "first")
+        second = self.fetch(values, tmp_path / "second")
+
+        assert (first.files, first.revision, first.digest) == (second.files, second.revision, second.digest)
+
+    def test_other_content_gives_another_revision(self, tmp_path: Path) -> None:
+        """A revision stands for one content."""
+        changed = dict(FILES) | {"deployment.yaml": b"apiVersion: v1\nkind: Pod\n"}
+
+        first = self.fetch(self.publish(FILES), tmp_path / "first")
+        second = self.fetch(self.publish(changed), tmp_path / "second")
+
+        assert first.digest != second.digest
+        assert first.revision != second.revision
+
+    def test_nothing_is_written_outside_the_destination(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The folder around the destination is somebody's Git repository."""
+        values = self.publish(FILES)
+        around = tmp_path / "around"
+        around.mkdir()
+        monkeypatch.chdir(around)
+
+        self.fetch(values, around / "destination")
+
+        assert [path.name for path in around.iterdir()] == ["destination"]
+
+    @pytest.mark.parametrize(
+        ("limit", "value"),
+        [
+            ("objects", len(FILES) - 1),
+            ("object_bytes", max(map(len, FILES.values())) - 1),
+            ("total_bytes", sum(map(len, FILES.values())) - 1),
+        ],
+    )
+    def test_a_limit_is_honoured_before_bytes_are_kept(self, tmp_path: Path, limit: str, value: int) -> None:
+        """One over a limit is refused, and the surplus never reaches the disk."""
+        destination = tmp_path / "destination"
+        limits = Limits.model_validate({limit: value}, by_alias=False, by_name=True)
+
+        with pytest.raises(LimitExceededError, match="limits"):
+            self.fetch(self.publish(FILES), destination, limits=limits)
+
+        kept = [path.stat().st_size for path in destination.rglob("*") if path.is_file()]
+        assert len(kept) <= limits.objects
+        assert sum(kept) <= limits.total_bytes
+        assert max(kept, default=0) <= limits.object_bytes
+
+    def test_exactly_the_limits_are_allowed(self, tmp_path: Path) -> None:
+        """A limit is the largest allowed value."""
+        sizes = list(map(len, FILES.values()))
+        limits = Limits.model_validate(
+            {"objects": len(sizes), "object_bytes": max(sizes), "total_bytes": sum(sizes)}, by_alias=False, by_name=True
+        )
+
+        artifact = self.fetch(self.publish(FILES), tmp_path / "destination", limits=limits)
+
+        assert len(artifact.files) == len(FILES)
+
+    def test_a_missing_source_is_not_found(self, tmp_path: Path) -> None:
+        """What does not exist is told apart from what may not be read."""
+        self.expect(SourceNotFoundError, self.missing(), tmp_path)
+
+    def test_a_denied_source_is_an_access_error(self, tmp_path: Path) -> None:
+        """What may not be read is told apart from what does not exist."""
+        self.expect(SourceAccessError, self.denied(), tmp_path)
+
+    def test_an_outage_is_worth_another_try(self, tmp_path: Path) -> None:
+        """What does not answer is told apart from what is wrong, because trying again may help."""
+        error = self.expect(TransientFetchError, self.outage(), tmp_path)
+
+        assert error.retryable
+
+    def expect(self, kind: type[FetchError], values: Mapping[str, Any], tmp_path: Path) -> FetchError:
+        """Fetch, and return the error of class `kind` that comes; it is one short sentence without a secret."""
+        with pytest.raises(kind) as caught:
+            self.fetch(values, tmp_path / "destination")
+
+        message = str(caught.value)
+        assert 0 < len(message) < 1000
+        assert "Traceback" not in message
+        assert not [secret for secret in self.secrets if secret in message]
+        return caught.value
+
+
+def _refuse_nested(source: Mapping[str, Any], destination: Path) -> Artifact:
+    raise AssertionError(f"the contract's sources hold no nested one, but {source} was asked for at {destination}")

@@ -1,0 +1,91 @@
+"""An S3 server and a sidecar for tests that run the installed command as Argo CD does."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+COMMAND = str(Path(sys.executable).with_name("cmp-core"))
+
+ACCESS_KEY = "AKIAEXAMPLEEXAMPLE00"
+SECRET_KEY = "made-up-secret-access-key-of-the-tests"
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """An S3 server that is empty when a test begins."""
+
+    endpoint: str
+    client: Any
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables with which a sidecar reads from this server."""
+        return {
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def put(self, objects: Mapping[str, bytes], bucket: str = "test-bucket") -> None:
+        """Make the bucket if need be and put the objects into it."""
+        if bucket not in {found["Name"] for found in self.client.list_buckets()["Buckets"]}:
+            self.client.create_bucket(Bucket=bucket)
+        for key, body in objects.items():
+            self.client.put_object(Bucket=bucket, Key=key, Body=body)
+
+    def clear(self) -> None:
+        """Delete everything."""
+        for bucket in self.client.list_buckets()["Buckets"]:
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"])
+            for item in (item for page in pages for item in page.get("Contents", [])):
+                self.client.delete_object(Bucket=bucket["Name"], Key=item["Key"])
+            self.client.delete_bucket(Bucket=bucket["Name"])
+
+
+@dataclass
+class Sidecar:
+    """Runs the installed `cmp-core` in an application's folder, with nothing inherited but what it needs."""
+
+    directory: Path
+    state: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[bytes]":
+        """Run one command to its end."""
+        return subprocess.run(
+            [COMMAND, *arguments],
+            cwd=self.directory,
+            env=self.environment() | variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=120,
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Return what Argo CD and the sidecar's image set."""
+        return {
+            "PATH": os.defpath,
+            "HOME": str(self.state),
+            "TMPDIR": str(self.state),
+            "ARGOCD_APP_NAME": "demo",
+            "ARGOCD_APP_NAMESPACE": "default",
+            "ARGOCD_APP_PROJECT_NAME": "default",
+            "ARGOCD_APP_SOURCE_PATH": "apps/demo",
+            "ARGOCD_APP_PARAMETERS": "null",
+            "KUBE_VERSION": "1.34",
+            "KUBE_API_VERSIONS": "v1,apps/v1,apps/v1/Deployment",
+        } | self.variables
+
+    def write(self, name: str, content: str) -> Path:
+        """Write a file into the application's folder."""
+        path = self.directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        return path
