@@ -1,0 +1,20 @@
+"""The s3 backend of cmp-core: its hooks, and nothing that loads the SDK before a fetch begins."""
+
+from pathlib import Path
+
+from cmp_backend_s3.source import S3Source
+from cmp_core import Artifact, BuildEnvironment, hookimpl
+
+
+@hookimpl
+def source_model() -> type[S3Source]:
+    """Return the model of ``s3-source.yaml``."""
+    return S3Source
+
+
+@hookimpl
+def fetch(source: S3Source, destination: Path, environment: BuildEnvironment) -> Artifact:
+    """Bring the objects that `source` names into `destination`."""
+    from cmp_backend_s3.fetching import fetch_objects  # noqa: PLC0415  # the SDK takes most of a second to load
+
+    return fetch_objects(source, destination, environment)

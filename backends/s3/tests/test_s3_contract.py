@@ -1,0 +1,44 @@
+"""The s3 backend holds to the contract of every backend."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from cmp_core.testing import BackendContract
+
+
+class TestS3(BackendContract):
+    """The shared suite, on moto behind a server that refuses or fails where a rule asks for it."""
+
+    backend = "s3"
+    secrets = ("secret/of+the/test+that/no+message/may+show",)
+
+    @pytest.fixture(autouse=True)
+    def _service(self, put: Any, bucket: str, faults: Any) -> None:
+        self.put, self.bucket, self.faults = put, bucket, faults
+        self.published = 0
+
+    def variables(self) -> dict[str, str]:
+        """Name the endpoint as the sidecar's environment does."""
+        return {"AWS_ENDPOINT_URL_S3": self.faults.url}
+
+    def publish(self, files: Mapping[str, bytes]) -> dict[str, Any]:
+        """Put the files below a new prefix."""
+        self.published += 1
+        self.put({f"{self.published}/{path}": content for path, content in files.items()})
+        return {"bucket": self.bucket, "path": str(self.published)}
+
+    def missing(self) -> dict[str, Any]:
+        """Name a prefix without objects."""
+        return {"bucket": self.bucket, "path": "missing"}
+
+    def denied(self) -> dict[str, Any]:
+        """Deny everything, as a policy does."""
+        self.faults.script = lambda *_: self.faults.Reply.error(403, "AccessDenied", "Access Denied")
+        return {"bucket": self.bucket, "path": "missing"}
+
+    def outage(self) -> dict[str, Any]:
+        """Fail at everything, as a service does that is down."""
+        self.faults.script = lambda *_: self.faults.Reply.error(503, "ServiceUnavailable")
+        return {"bucket": self.bucket, "path": "missing"}
