@@ -1,0 +1,138 @@
+# What a contributor runs; `make` alone lists it. Every path is relative, because the folder's name may hold a space.
+
+PYTHON ?= python3
+TEST_WORKERS ?= auto
+ARGS ?=
+UPGRADE ?=
+
+BIN := .venv/bin
+UV := $(BIN)/uv
+DOCS := .cache/docs/bin
+BENCHMARK := .cache/benchmark
+CODE := cmp_core backends examples tests tools benchmarks
+PROJECTS := pyproject.toml $(wildcard backends/*/pyproject.toml examples/backend-*/pyproject.toml)
+OWN := cmp-core cmp-backend-s3 cmp-backend-local
+
+# uv shall trust the certificates that the machine trusts, since a proxy may stand in between, and take no Python but the machine's.
+export UV_SYSTEM_CERTS ?= true
+export UV_PYTHON_DOWNLOADS ?= never
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+
+.PHONY: demo
+demo: .venv/installed ## Fetch two manifests from an S3 server in the process, and print them
+	@$(BIN)/python tools/demo.py
+
+.PHONY: check
+check: check-format lint types arrows docs dockerfile test ## Everything that must hold before a change is done
+
+.PHONY: test
+test: .venv/installed ## Run the tests; ARGS="-k name" chooses some, ARGS="-n 0" runs them in one process
+	@$(BIN)/pytest -q -n $(TEST_WORKERS) $(ARGS) || { echo "make test failed: run one test alone with make test ARGS='-n 0 -k NAME'" >&2; exit 1; }
+
+.PHONY: check-format
+check-format: .venv/installed
+	@$(BIN)/ruff format --check --quiet $(CODE) || { echo "Not formatted as agreed: run make format" >&2; exit 1; }
+
+.PHONY: format
+format: .venv/installed ## Format the code, and mend what the linter can mend
+	@$(BIN)/ruff format $(CODE)
+	@$(BIN)/ruff check --fix $(CODE)
+
+.PHONY: lint
+lint: .venv/installed ## Lint the code
+	@$(BIN)/ruff check $(CODE) || { echo "The linter complains: make format mends some of it, the rest is yours" >&2; exit 1; }
+
+.PHONY: types
+types: .venv/installed ## Check the types
+	@$(BIN)/mypy $(CODE) || { echo "The types do not fit: mend them, then run make types" >&2; exit 1; }
+
+.PHONY: arrows
+arrows: .venv/installed ## Check which module imports which
+	@$(BIN)/lint-imports || { echo "A module imports what it must not: see docs/explanation, then run make arrows" >&2; exit 1; }
+
+.PHONY: dockerfile
+dockerfile: .venv/installed ## Lint the Dockerfile
+	@$(BIN)/hadolint --config .hadolint.yaml Dockerfile || { echo "Mend the Dockerfile, then run make dockerfile" >&2; exit 1; }
+
+.PHONY: test-wheels
+test-wheels: .venv/installed ## Build the wheels, install them outside the checkout, and try them there
+	@$(BIN)/python -m tools.wheel_smoke
+
+.PHONY: test-localstack
+test-localstack: .venv/installed ## Run the end-to-end tests against LocalStack, installed and started for them
+	@$(BIN)/python -m tools.localstack $(BIN)/pytest -q -m s3 $(ARGS)
+
+.PHONY: benchmark
+benchmark: .venv/installed $(BENCHMARK)/installed ## Measure, and write the figures to docs/explanation/performance.md
+	@$(BIN)/python -m benchmarks --aws $(BENCHMARK)/bin/aws $(ARGS)
+
+.PHONY: docs
+docs: .venv/installed .cache/docs/installed ## Check that the generated pages are fresh, and build the documentation into site/
+	@$(BIN)/python tools/generate_docs.py --check || { echo "A generated page is stale: run make docs-generate" >&2; exit 1; }
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/mkdocs build --strict || { echo "Mend the page that is named above, then run make docs" >&2; exit 1; }
+
+.PHONY: docs-generate
+docs-generate: .venv/installed ## Write the pages that come from the code
+	@$(BIN)/python tools/generate_docs.py
+
+.PHONY: docs-serve
+docs-serve: .cache/docs/installed ## Show the documentation in a browser while you write it
+	@NO_MKDOCS_2_WARNING=1 $(DOCS)/mkdocs serve
+
+.PHONY: changelog
+changelog: .venv/installed ## Show what the fragments in changes/ will say in CHANGELOG.md
+	@$(BIN)/towncrier build --draft --version next
+
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make requirements" $(addprefix --no-emit-package ,$(OWN)) $(if $(UPGRADE),--upgrade)
+
+.PHONY: requirements
+requirements: .venv/uv ## Write requirements/*.txt from the declared dependencies; UPGRADE=1 takes the newest versions
+	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
+	@$(COMPILE) requirements/build.in -o requirements/build.txt
+	@$(COMPILE) $(wildcard pyproject.toml backends/*/pyproject.toml) -o requirements/runtime.txt
+	@$(COMPILE) $(PROJECTS) --group dev requirements/build.in requirements/uv.in \
+		-c requirements/uv.txt -c requirements/build.txt -c requirements/runtime.txt -o requirements/development.txt
+	@$(COMPILE) --group docs -o requirements/docs.txt
+	@$(COMPILE) requirements/localstack.in -o requirements/localstack.txt
+	@$(COMPILE) requirements/benchmark.in -o requirements/benchmark.txt
+
+.PHONY: clean
+clean: ## Remove everything that these targets made here
+	@rm -rf .venv .cache .tools site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# Console scripts and editable installs hold the folder's path: where the folder has moved, .venv is made anew.
+ifneq ($(shell cat .venv/place 2>/dev/null || pwd -P),$(shell pwd -P))
+$(shell rm -rf .venv .cache/docs .cache/benchmark)
+endif
+
+.venv/uv: requirements/uv.txt
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "cmp-core needs Python 3.11 or later, but $(PYTHON) says: $$("$(PYTHON)" --version 2>&1)." \
+			"Name a newer one: make PYTHON=python3.13 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { \
+		echo "Making .venv with $$("$(PYTHON)" --version)" >&2; \
+		"$(PYTHON)" -m venv --clear .venv >&2 || { \
+			echo "$(PYTHON) cannot make an environment: install its venv module (Debian and Ubuntu: python3-venv)" >&2; exit 1; }; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt >&2
+	@pwd -P >.venv/place
+	@touch $@
+
+.venv/installed: .venv/uv requirements/build.txt requirements/development.txt requirements/workspace.txt $(PROJECTS)
+	@echo "Installing requirements/development.txt and the workspace into .venv" >&2
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/build.txt >&2
+	@$(UV) pip sync --quiet --python $(BIN)/python --no-build-isolation requirements/development.txt requirements/workspace.txt >&2
+	@touch $@
+
+.cache/%/installed: requirements/%.txt .venv/uv
+	@echo "Installing $< into .cache/$*" >&2
+	@$(UV) venv --quiet --clear --python $(BIN)/python .cache/$* >&2
+	@$(UV) pip sync --quiet --python .cache/$*/bin/python --require-hashes $< >&2
+	@touch $@

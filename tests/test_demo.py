@@ -1,0 +1,53 @@
+"""The demonstration prints the quickstart's manifests and nothing else."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OBJECTS = ROOT / "examples" / "quickstart" / "objects"
+
+
+def run_demo(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[bytes]:
+    """Run the demonstration from some other folder."""
+    command = [sys.executable, ROOT / "tools" / "demo.py", *arguments]
+    return subprocess.run(command, cwd="/", env=os.environ | variables, check=False, capture_output=True)
+
+
+def test_the_demonstration_prints_the_manifests_and_nothing_else() -> None:
+    """What lies in the bucket comes out byte for byte; what was done is told on stderr."""
+    expected = b"".join(b"---\n" + path.read_bytes() for path in sorted(OBJECTS.iterdir()))
+
+    result = run_demo()
+
+    assert result.returncode == 0, result.stderr.decode()
+    assert result.stdout == expected
+    assert b"cmp-core init" in result.stderr
+
+
+def test_the_demonstration_uses_nothing_of_the_callers_aws_account() -> None:
+    """A profile that does not exist, a proxy and a foreign endpoint would break it if it looked at them."""
+    result = run_demo(
+        AWS_PROFILE="there-is-no-such-profile",
+        AWS_ENDPOINT_URL="http://127.0.0.1:9",
+        AWS_CA_BUNDLE="/nonexistent",
+        HTTP_PROXY="http://127.0.0.1:9",
+        http_proxy="http://127.0.0.1:9",
+        CMP_TIMEOUT="0.001",
+    )
+
+    assert result.returncode == 0, result.stderr.decode()
+    assert result.stdout.count(b"---\n") == 2
+
+
+def test_a_command_that_fails_ends_the_demonstration_with_its_exit_code(tmp_path: Path) -> None:
+    """Nothing goes to stdout then: half a demonstration is none."""
+    script = tmp_path / "cmp-core"
+    script.write_text('#!/bin/sh\necho "kind: Half"\n[ "$1" = init ] || exit 69\n')
+    script.chmod(0o755)
+
+    result = run_demo("--cmp-core", script)
+
+    assert result.returncode == 69
+    assert result.stdout == b""
