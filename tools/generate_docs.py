@@ -1,0 +1,296 @@
+"""Fill the blocks of the reference pages that come from the code, or with --check tell which pages are stale.
+
+A page below docs/reference/ is prose with blocks between ``<!-- generated NAME -->`` and ``<!-- /generated -->``.
+A block is rendered from what the code holds (models, parsers, docstrings), never from what a library prints, so
+that it comes out the same on every supported Python.
+"""
+
+import argparse
+import ast
+import inspect
+import json
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cmp_core
+from cmp_core import cli, errors, hookspecs, testing, transfer
+from cmp_core.errors import CmpError
+from cmp_core.installed import find_backend, installed_backends
+from cmp_core.manager import load_backend
+from cmp_core.models import Limits, Source, SourceLimits, StrictModel
+from cmp_core.settings import Settings, setting_variables
+from cmp_core.validation import variable_name
+
+REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
+
+_BLOCK = re.compile(r"(?P<head><!-- generated (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- /generated -->)", re.DOTALL)
+_UNITS = {"Gi": 2**30, "Mi": 2**20, "Ki": 2**10}
+_BOUNDS = {"exclusiveMinimum": "more than {:g}", "minimum": "at least {:g}", "maximum": "at most {:g}"}
+_SECTIONS = ("Args", "Returns", "Raises")
+
+Schema = Mapping[str, Any]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages, or check them, and return the exit code."""
+    parser = argparse.ArgumentParser(description="Fill the blocks of the reference pages that come from the code.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where a page is stale")
+    check = parser.parse_args(arguments).check
+    stale = 0
+    for page in sorted(REFERENCE.glob("*.md")):
+        before = page.read_text(encoding="utf-8")
+        after = _BLOCK.sub(_fill, before)
+        if after == before:
+            continue
+        stale += 1
+        if check:
+            print(f"docs/reference/{page.name} is stale: run `make docs-generate`", file=sys.stderr)
+        else:
+            page.write_text(after, encoding="utf-8")
+            print(f"wrote docs/reference/{page.name}", file=sys.stderr)
+    return 1 if check and stale else 0
+
+
+def render_commands() -> str:
+    """Return a section on each command: what it does, its arguments, an example."""
+    return _join(chain.from_iterable(_command(*item) for item in _commands().items()))
+
+
+def render_errors() -> str:
+    """Return the table of errors and their exit codes."""
+    classes = [item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, CmpError)]
+    heads = ("Exit code", "Error", "A kind of", "Worth another try", "Meaning")
+    return _table(heads, ((str(item.exit_code), *_error_cells(item), _summary(item)) for item in classes))
+
+
+def render_settings() -> str:
+    """Return the table of the operator's settings."""
+    rows = ((f"`{key}`", f"`{name}`", *_describe(schema)) for key, name, schema in _settings())
+    return _table(("Key", "Variable", "Value", "Default", "Meaning"), rows)
+
+
+def render_settings_file() -> str:
+    """Return a settings file that holds every default."""
+    lines = []
+    for key, _, schema in _settings():
+        if schema.get("default") is not None:
+            section, _, name = key.rpartition(".")
+            lines += [f"{section}:"] if section and f"{section}:" not in lines else []
+            lines.append(f"{'  ' if section else ''}{name}: {_plain(schema['default'], schema)}")
+    return _fence("yaml", "\n".join(lines))
+
+
+def render_s3_overrides() -> str:
+    """Return the table of what overrides the keys of ``s3-source.yaml``."""
+    names = {key: f"CMP_{variable_name(key)}" for key in _properties(_model("s3"))}
+    rows = ((f"`{key}`", f"`{name}`", f"`ARGOCD_ENV_{name}`") for key, name in names.items())
+    return _table(("Key and parameter", "Name in `plugin.env`", "Variable that arrives"), rows)
+
+
+def render_hooks() -> str:
+    """Return a section on each hook, and one on `fetch_nested`."""
+    hooks = {name: item for name, item in vars(hookspecs).items() if hasattr(item, f"{hookspecs.PROJECT}_spec")}
+    hooks["fetch_nested"] = hookspecs.FetchNested.__call__
+    return _join(
+        part
+        for name, item in hooks.items()
+        for part in (f"## `{name}`", _fence("python", _signature(name, item)), _markdown(item))
+    )
+
+
+def render_contract() -> str:
+    """Return the table of rules that the contract suite holds a backend to."""
+    tests = {name: item for name, item in vars(testing.BackendContract).items() if name.startswith("test_")}
+    return _table(("Test", "Because"), ((f"`{name}`", _summary(item)) for name, item in tests.items()))
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "commands": render_commands,
+    "contract": render_contract,
+    "errors": render_errors,
+    "hooks": render_hooks,
+    "limits": lambda: _keys_table(SourceLimits),
+    "names": lambda: _names_table(cmp_core),
+    "s3-keys": lambda: _keys_table(_model("s3"), without=Source.model_fields),
+    "s3-overrides": render_s3_overrides,
+    "settings": render_settings,
+    "settings-file": render_settings_file,
+    "source-keys": lambda: _keys_table(Source),
+    "transfer-names": lambda: _names_table(transfer),
+}
+"""What fills a block, by the block's name."""
+
+
+def _fill(block: re.Match[str]) -> str:
+    return f"{block['head']}\n{BLOCKS[block['name']]()}\n\n{block['tail']}"
+
+
+def _join(parts: Iterable[str]) -> str:
+    return "\n\n".join(parts)
+
+
+def _fence(language: str, text: str) -> str:
+    return f"```{language}\n{text}\n```"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    table = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in table)
+
+
+def _commands() -> dict[str, argparse.ArgumentParser]:
+    # argparse offers no public way to list what a parser knows.
+    actions = cli._parser()._actions  # noqa: SLF001  # see above
+    return next(dict(action.choices) for action in actions if isinstance(action.choices, dict))
+
+
+def _command(name: str, command: argparse.ArgumentParser) -> Iterator[str]:
+    actions = [action for action in command._actions if action.dest != "help"]  # noqa: SLF001  # as in _commands
+    yield f"## `cmp-core {name}`"
+    yield str(command.description)
+    yield _fence("text", " ".join(["cmp-core", name, *(_usage(action) for action in actions)]))
+    if actions:
+        yield _table(("Argument", "Meaning"), ((_argument(action), str(action.help)) for action in actions))
+    yield _fence("sh", str(command.epilog).removeprefix("example: "))
+
+
+def _value(action: argparse.Action) -> str:
+    return str(action.metavar) if action.metavar else f"{{{','.join(map(str, action.choices or ()))}}}"
+
+
+def _usage(action: argparse.Action) -> str:
+    if action.option_strings:
+        return f"[{action.option_strings[0]} {_value(action)}]"
+    return f"[{_value(action)} …]" if action.nargs == "*" else f"[{_value(action)}]"
+
+
+def _argument(action: argparse.Action) -> str:
+    options = [f"`{option} {_value(action)}`" for option in action.option_strings]
+    return ", ".join(options) or f"`{_value(action)}`"
+
+
+def _error_cells(item: type[CmpError]) -> tuple[str, str, str]:
+    parent = next(base for base in item.__bases__)
+    return (
+        f"`{item.__name__}`",
+        f"`{parent.__name__}`" if parent in vars(errors).values() else "",
+        "yes" if item.retryable else "no",
+    )
+
+
+def _settings() -> Iterator[tuple[str, str, Schema]]:
+    """Yield every setting's key, its variable and its schema; the limits stand in place of the map that holds them."""
+    schemas = _properties(Settings) | {f"limits.{key}": schema for key, schema in _properties(Limits).items()}
+    for name, keys in setting_variables().items():
+        key = ".".join(map(str, keys))
+        yield key, name, schemas[key]
+
+
+def _model(backend: str) -> type[Source]:
+    return load_backend(find_backend(backend, installed_backends())).model
+
+
+def _properties(model: type[StrictModel]) -> dict[str, Schema]:
+    """Return the JSON Schema of every key of the model, and whether the key is required."""
+    schema = model.model_json_schema(by_alias=True)
+    required = schema.get("required", ())
+    return {key: {**value, "required": key in required} for key, value in schema["properties"].items()}
+
+
+def _keys_table(model: type[StrictModel], without: Iterable[str] = ()) -> str:
+    left_out = {model.model_fields[name].alias for name in without}
+    rows = ((f"`{key}`", *_describe(schema)) for key, schema in _properties(model).items() if key not in left_out)
+    return _table(("Key", "Value", "Default", "Meaning"), rows)
+
+
+def _describe(schema: Schema) -> tuple[str, str, str]:
+    """Return a key's kind of value, its default, and its meaning."""
+    examples = ", ".join(f"`{_flow(value)}`" for value in schema.get("examples", ()) if not isinstance(value, bool))
+    example = f" For example {examples}." if examples else ""
+    return _kind(schema), _default(schema), f"{schema.get('description', '')}{example}"
+
+
+def _kind(schema: Schema) -> str:
+    variants = (variant for variant in schema.get("anyOf", [schema]) if variant.get("type") != "null")
+    only = next(variants)
+    bounds = [text.format(only[bound]) for bound, text in _BOUNDS.items() if bound in only]
+    return ", ".join([_kind_name(only), *bounds])
+
+
+def _kind_name(schema: Schema) -> str:
+    kind = schema.get("type")
+    if "enum" in schema:
+        return " or ".join(f"`{value}`" for value in schema["enum"])
+    if isinstance(kind, list):
+        return "bytes" if "integer" in kind else "text"
+    names = {"array": "list of patterns", "boolean": "`true` or `false`", "integer": "whole number", "string": "text"}
+    return names.get(str(kind), str(kind)) if kind else "map"
+
+
+def _default(schema: Schema) -> str:
+    value = schema.get("default")
+    if schema["required"]:
+        return "required"
+    return f"`{_plain(value, schema)}`" if isinstance(value, str | int | float) else ""
+
+
+def _plain(value: object, schema: Schema) -> str:
+    """Return a default as YAML writes it, bytes with their unit."""
+    if isinstance(value, int) and "string" in schema["type"]:
+        fitting = (f"{value // size}{unit}" for unit, size in _UNITS.items() if value and value % size == 0)
+        return next(fitting, str(value))
+    return f"{value:g}" if isinstance(value, float) else _flow(value)
+
+
+def _flow(value: object) -> str:
+    """Return a value as YAML writes it on one line."""
+    if isinstance(value, list):
+        return f"[{', '.join(json.dumps(item) if '*' in item else item for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {item}' for key, item in value.items())}}}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _signature(name: str, function: Callable[..., object]) -> str:
+    """Return the head of a function as its source has it, whatever Python makes of its annotations."""
+    node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(node, ast.FunctionDef)  # noqa: S101  # hooks are plain functions
+    arguments = [f"{item.arg}: {ast.unparse(item.annotation)}" for item in node.args.args if item.annotation]
+    returns = ast.unparse(node.returns) if node.returns else "None"
+    one_line = f"def {name}({', '.join(arguments)}) -> {returns}: ..."
+    lines = "".join(f"    {argument},\n" for argument in arguments)
+    return one_line if len(one_line) <= 88 else f"def {name}(\n{lines}) -> {returns}: ..."
+
+
+def _markdown(item: object) -> str:
+    """Return an item's Google docstring as Markdown: sections become lists, double backticks single ones."""
+    blocks = (inspect.getdoc(item) or "").replace("``", "`").split("\n\n")
+    return _join(_section(block) if block.partition(":\n")[0] in _SECTIONS else block for block in blocks)
+
+
+def _section(block: str) -> str:
+    name, _, body = block.partition(":\n")
+    items = re.sub(r"\n\s+", " ", textwrap.dedent(body)).splitlines()
+    if name == "Returns":
+        return f"**{name}**: {' '.join(items)}"
+    return f"**{name}**\n\n" + "\n".join(re.sub(r"^(\w+): ", r"- `\1`: ", item) for item in items)
+
+
+def _summary(item: object) -> str:
+    return _markdown(item).split("\n\n")[0].replace("\n", " ")
+
+
+def _names_table(module: ModuleType) -> str:
+    items = ((name, getattr(module, name)) for name in module.__all__)
+    documented = ((name, item) for name, item in items if inspect.isclass(item) or inspect.isfunction(item))
+    return _table(("Name", "What it is"), ((f"`{name}`", _summary(item)) for name, item in documented))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
