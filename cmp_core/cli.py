@@ -36,8 +36,8 @@ class _Terminated(SystemExit):
 def console() -> NoReturn:
     """Run as the console script ``cmp-core``.
 
-    Standard output is kept for the result alone: whatever a library prints goes to stderr. The
-    process ends without tearing down the interpreter, which costs a loaded SDK a tenth of a second.
+    Standard output is kept for the result alone. The process ends without tearing down the
+    interpreter, which costs a loaded SDK a tenth of a second.
     """
     sys.path[:] = [entry for entry in sys.path if Path(entry).is_absolute()]
     signal.signal(signal.SIGTERM, _terminate)
@@ -47,10 +47,11 @@ def console() -> NoReturn:
 
 
 def _claim_stdout() -> int:
-    """Return a descriptor for the result alone, and let stdout lead to stderr; -1 where stdout is closed.
+    """Return a descriptor for the result alone; -1 where stdout is closed.
 
-    A descriptor below 3 that is closed would be given to the next file that is opened, and what is
-    meant for people would land in it: they are all opened first.
+    What a library prints goes nowhere: on stdout it would become a field of the first object, and on stderr it would
+    go past the redaction. A descriptor below 3 that is closed would be given to the next file that is opened, and
+    what is meant for people would land in it: so these are all opened first.
     """
     try:
         result = fcntl.fcntl(STDOUT, fcntl.F_DUPFD_CLOEXEC, STDERR + 1)
@@ -61,7 +62,9 @@ def _claim_stdout() -> int:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-    os.dup2(STDERR, STDOUT)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, STDOUT)
+    os.close(nowhere)
     return result
 
 

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -91,6 +92,7 @@ def configure(level: str = "info", log_format: Literal["text", "json"] = "text")
     own.propagate = is_verbose
     own.setLevel(level.upper())
     logging.captureWarnings(capture=True)
+    threading.excepthook = _log_thread_failure
 
 
 def fail(error: CmpError) -> None:
@@ -139,6 +141,11 @@ class TerminalProgress:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _log_thread_failure(failure: threading.ExceptHookArgs) -> None:
+    """Keep a traceback of a library's thread for ``debug``; whoever waits for the thread tells what it means."""
+    logging.getLogger("threading").debug("a thread failed: %r", failure.exc_value, exc_info=failure.exc_value)
 
 
 def _message(record: logging.LogRecord) -> str:

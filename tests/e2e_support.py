@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,22 @@ class Sidecar:
             check=False,
             timeout=120,
         )
+
+    @contextmanager
+    def fetching(self, **variables: str) -> "Iterator[subprocess.Popen[bytes]]":
+        """Start `generate` and give its process once it has said that it fetches; it is killed at the end."""
+        with subprocess.Popen(
+            [COMMAND, "generate"],
+            cwd=self.directory,
+            env=self.environment() | variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        ) as process:
+            assert process.stderr
+            assert process.stderr.readline().startswith(b"fetching")
+            yield process
+            process.kill()
 
     def environment(self) -> dict[str, str]:
         """Return what Argo CD and the sidecar's image set."""

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -187,19 +186,8 @@ def test_the_total_time_is_bounded(s3_sidecar: Sidecar, mute_server: str) -> Non
 
 def test_credentials_are_not_in_the_process_list(s3_sidecar: Sidecar, mute_server: str) -> None:
     """Nothing secret stands in the command line of the process or of a child."""
-    variables = s3_sidecar.environment() | {"AWS_ENDPOINT_URL": mute_server, "CMP_TIMEOUT": "20"}
-
-    with subprocess.Popen(
-        [COMMAND, "generate"],
-        cwd=s3_sidecar.directory,
-        env=variables,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-    ) as process:
-        assert process.stderr
-        assert b"fetching" in process.stderr.readline()
+    with s3_sidecar.fetching(AWS_ENDPOINT_URL=mute_server):
         lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if is_readable(path)]
-        process.kill()
 
     assert any(COMMAND.encode() in line for line in lines)
     assert not [line for line in lines if SECRET_KEY.encode() in line]
@@ -219,17 +207,7 @@ def test_a_signal_leaves_nothing_behind(
     s3_sidecar: Sidecar, mute_server: str, number: signal.Signals, code: int
 ) -> None:
     """SIGTERM and SIGINT end a fetch at once and clean up."""
-    variables = s3_sidecar.environment() | {"AWS_ENDPOINT_URL": mute_server, "CMP_TIMEOUT": "30"}
-
-    with subprocess.Popen(
-        [COMMAND, "generate"],
-        cwd=s3_sidecar.directory,
-        env=variables,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-    ) as process:
-        assert process.stderr
-        process.stderr.readline()
+    with s3_sidecar.fetching(AWS_ENDPOINT_URL=mute_server) as process:
         os.kill(process.pid, number)
         process.wait(20)
 
@@ -240,16 +218,7 @@ def test_a_signal_leaves_nothing_behind(
 def test_what_a_killed_process_left_is_removed_by_the_next(s3: S3Server, s3_sidecar: Sidecar, mute_server: str) -> None:
     """After SIGKILL the next request is right, and leaves nothing."""
     s3.put({"apps/demo/a.yaml": config_map("a")})
-    variables = s3_sidecar.environment() | {"AWS_ENDPOINT_URL": mute_server}
-    with subprocess.Popen(
-        [COMMAND, "generate"],
-        cwd=s3_sidecar.directory,
-        env=variables,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-    ) as process:
-        assert process.stderr
-        process.stderr.readline()
+    with s3_sidecar.fetching(AWS_ENDPOINT_URL=mute_server) as process:
         process.kill()
     before = left_behind(s3_sidecar)
 

@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -246,3 +247,20 @@ def test_a_bar_counts_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "2/5" in screen.getvalue()
     assert "2/3" in screen.getvalue()
     assert screen.getvalue().endswith("\r")
+
+
+def test_a_failed_thread_of_a_library_is_told_to_nobody_but_debug(
+    stderr: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its traceback is no answer to the user, and would go past the redaction."""
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+
+    def told(level: str) -> str:
+        reporting.configure(level)
+        thread = threading.Thread(target=lambda: 1 // 0)
+        thread.start()
+        thread.join()
+        return stderr.read_text(encoding="utf-8")
+
+    assert told("info") == ""
+    assert "ZeroDivisionError" in told("debug")
