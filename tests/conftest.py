@@ -1,6 +1,7 @@
 """What the host's tests share: an S3 server that is empty when a test begins, and a sidecar that reads from it."""
 
 import os
+import signal
 import site
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,11 @@ import pytest
 from e2e_support import ACCESS_KEY, SECRET_KEY, S3Server, Sidecar
 from host_support import FakeSite
 from moto.server import ThreadedMotoServer
+
+
+def pytest_configure() -> None:
+    """Receive SIGINT: a shell lets a job in the background ignore it, and so would every process that tests start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
