@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from cmp_core.errors import CmpError, OutputError, UsageError
 
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str], write: Write) -> int:
     """
     try:
         try:
-            options = _parser().parse_args(arguments)
+            options = build_parser().parse_args(arguments)
         except _Help as help_text:
             write(str(help_text).encode())
         else:
@@ -225,60 +225,83 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}: see `{self.prog} -h`")
 
 
-def _parser() -> argparse.ArgumentParser:
+class _Command(NamedTuple):
+    """One command: its name, what runs it, what its help says, and whether it works in an application's folder."""
+
+    name: str
+    run: Callable[[argparse.Namespace, Write], None]
+    about: str
+    example: str
+    has_directory: bool = True
+
+
+_COMMANDS = (
+    _Command("init", _init, "Fetch what the trigger file names and keep it for generate", "cmp-core init"),
+    _Command("generate", _generate, "Print the manifests, all of them or none", "cmp-core generate > manifests.yaml"),
+    _Command(
+        "discover",
+        _discover,
+        "Print the name of the trigger file, or nothing",
+        "cmp-core discover --directory apps/demo",
+    ),
+    _Command(
+        "parameters", _parameters, "Print the parameters that Argo CD's UI may offer, as JSON", "cmp-core parameters"
+    ),
+    _Command(
+        "validate",
+        _validate,
+        "Check trigger files without fetching anything",
+        "cmp-core validate apps/*/s3-source.yaml",
+    ),
+    _Command(
+        "schema",
+        _schema,
+        "Print the JSON Schema of trigger files",
+        "cmp-core schema s3 > s3.schema.json",
+        has_directory=False,
+    ),
+    _Command("backends", _backends, "List the installed backends", "cmp-core backends -o json", has_directory=False),
+    _Command("version", _version, "Print the version", "cmp-core version", has_directory=False),
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
     parser = _Parser(
         prog="cmp-core",
         description="Make S3, and anything else that is not Git, a source for Argo CD.",
         epilog="example: cmp-core generate --directory apps/demo",
         allow_abbrev=False,
     )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    parsers = {command.name: _add_command(subparsers, command) for command in _COMMANDS}
+    parsers["validate"].add_argument(
+        "paths", metavar="PATH", nargs="*", type=Path, help="trigger files or folders that hold one"
+    )
+    parsers["schema"].add_argument(
+        "backend", metavar="BACKEND", nargs="?", help="one backend (default: any that is installed)"
+    )
+    parsers["backends"].add_argument(
+        "-o", "--output", choices=("text", "json"), default="text", help="how to print the list"
+    )
+    return parser
 
-    def add(
-        name: str, run: Callable[[argparse.Namespace, Write], None], about: str, example: str
-    ) -> argparse.ArgumentParser:
-        command = commands.add_parser(
-            name, help=about, description=f"{about}.", epilog=f"example: {example}", allow_abbrev=False
-        )
-        command.set_defaults(run=run)
-        return command
 
-    def add_in_directory(
-        name: str, run: Callable[[argparse.Namespace, Write], None], about: str, example: str
-    ) -> argparse.ArgumentParser:
-        command = add(name, run, about, example)
-        command.add_argument(
+def _add_command(subparsers: "argparse._SubParsersAction[_Parser]", command: _Command) -> argparse.ArgumentParser:
+    parser = subparsers.add_parser(
+        command.name,
+        help=command.about,
+        description=f"{command.about}.",
+        epilog=f"example: {command.example}",
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=command.run)
+    if command.has_directory:
+        parser.add_argument(
             "--directory",
             metavar="DIR",
             type=Path,
             default=Path(),
             help="the application's folder, which holds the trigger file (default: the working directory)",
         )
-        return command
-
-    add_in_directory("init", _init, "Fetch what the trigger file names and keep it for generate", "cmp-core init")
-    add_in_directory(
-        "generate", _generate, "Print the manifests, all of them or none", "cmp-core generate > manifests.yaml"
-    )
-    add_in_directory(
-        "discover",
-        _discover,
-        "Print the name of the trigger file, or nothing",
-        "cmp-core discover --directory apps/demo",
-    )
-    add_in_directory(
-        "parameters", _parameters, "Print the parameters that Argo CD's UI may offer, as JSON", "cmp-core parameters"
-    )
-    validate = add_in_directory(
-        "validate",
-        _validate,
-        "Check trigger files without fetching anything",
-        "cmp-core validate apps/*/s3-source.yaml",
-    )
-    validate.add_argument("paths", metavar="PATH", nargs="*", type=Path, help="trigger files or folders that hold one")
-    schema = add("schema", _schema, "Print the JSON Schema of trigger files", "cmp-core schema s3 > s3.schema.json")
-    schema.add_argument("backend", metavar="BACKEND", nargs="?", help="one backend (default: any that is installed)")
-    backends = add("backends", _backends, "List the installed backends", "cmp-core backends -o json")
-    backends.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print the list")
-    add("version", _version, "Print the version", "cmp-core version")
     return parser

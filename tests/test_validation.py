@@ -1,5 +1,6 @@
 """Validation: pydantic's complaints become sentences with a place and a remedy."""
 
+from contextlib import nullcontext
 from typing import Annotated, Literal
 
 import pytest
@@ -179,9 +180,13 @@ def test_a_flood_of_problems_is_cut_and_counted() -> None:
     assert (len(lines), lines[0], lines[-1]) == (22, "1000 problems:", "  and 980 more")
 
 
-def test_no_problem_raises_nothing() -> None:
+@pytest.mark.parametrize(("problems", "is_raised"), [([], False), ([Problem("a.yaml:1", "is wrong")], True)])
+def test_only_a_problem_raises(problems: list[Problem], is_raised: bool) -> None:  # noqa: FBT001  # a test's parameter
     """An empty list passes."""
-    raise_problems([], ConfigError)  # passes when it returns
+    with pytest.raises(ConfigError) if is_raised else nullcontext() as caught:
+        raise_problems(problems, ConfigError)
+
+    assert (caught is not None) is is_raised
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _commands() -> dict[str, argparse.ArgumentParser]:
     # argparse offers no public way to list what a parser knows.
-    actions = cli._parser()._actions  # noqa: SLF001  # see above
+    actions = cli.build_parser()._actions  # noqa: SLF001  # see above
     return next(dict(action.choices) for action in actions if isinstance(action.choices, dict))
 
 
