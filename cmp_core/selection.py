@@ -71,6 +71,11 @@ def select_files(files: Iterable[RemoteFile], source: Source, limits: Limits) ->
     return tuple(sorted(selected, key=lambda file: byte_order(file.path)))
 
 
+def most_listed(limits: Limits) -> int:
+    """Return how many objects a listing may name, of which patterns leave no more than the limits allow."""
+    return 10 * limits.objects + 10_000
+
+
 def revision_of(files: Iterable[RemoteFile]) -> str:
     """Return ``sha256:`` over the sorted lines ``path etag``: the state that a listing shows."""
     lines = sorted(byte_order(f"{file.path} {file.etag}\n") for file in files)
@@ -138,7 +143,7 @@ def _is_folder_marker(file: RemoteFile) -> bool:
 
 def _check_listed(listed: int, source: Source, limits: Limits) -> None:
     """Bound the listing itself, of which the filter may leave little."""
-    most = 10 * limits.objects + 10_000
+    most = most_listed(limits)
     if listed > most:
         raise LimitExceededError(
             f"{source.location} lists more than {most} objects, too many to search for those that are wanted: "

@@ -22,6 +22,7 @@ from cmp_core.models import Source
 from cmp_core.selection import (
     RemoteFile,
     filter_paths,
+    most_listed,
     quote_path,
     revision_of,
     select_files,
@@ -37,6 +38,7 @@ __all__ = [
     "copy_files",
     "copy_folder",
     "filter_paths",
+    "most_listed",
     "quote_path",
     "revision_of",
     "select_files",

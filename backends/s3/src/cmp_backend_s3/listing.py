@@ -8,7 +8,7 @@ from cmp_backend_s3.failures import Call, escape, explained, not_s3
 from cmp_backend_s3.session import Connection
 from cmp_backend_s3.source import WHOLE_BUCKET
 from cmp_core import LimitExceededError, SourceNotFoundError, TransientFetchError
-from cmp_core.transfer import RemoteFile
+from cmp_core.transfer import RemoteFile, most_listed
 
 PAGE_KEYS = 1000
 """The most keys that S3 puts on one page."""
@@ -100,7 +100,7 @@ def _check_bound(files: list[RemoteFile], connection: Connection) -> None:
     source = connection.source
     limits = source.limits.under(connection.settings.limits)
     is_filtered = source.include or source.exclude
-    most = 10 * limits.objects + 10_000 if is_filtered else limits.objects
+    most = most_listed(limits) if is_filtered else limits.objects
     if sum(not file.path.endswith("/") for file in files) > most:
         raise LimitExceededError(
             f"{source.location} holds more than {most} objects, and {limits.objects} are allowed: name a narrower "
