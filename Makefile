@@ -33,8 +33,8 @@ demo: .venv/installed ## Fetch two manifests from an S3 server in the process, a
 check: check-format lint types arrows docs dockerfile test ## Everything that must hold before a change is done
 
 .PHONY: test
-test: .venv/installed ## Run the tests; ARGS="-k name" chooses some, ARGS="-n 0" runs them in one process
-	@$(BIN)/pytest -q -n $(TEST_WORKERS) $(ARGS) || { echo "make test failed: run one test alone with make test ARGS='-n 0 -k NAME'" >&2; exit 1; }
+test: .venv/installed ## Run the tests but for `make e2e`; ARGS="-k name" chooses some, ARGS="-n 0" runs them in one process
+	@$(BIN)/pytest -q -n $(TEST_WORKERS) -m "not e2e" $(ARGS) || { echo "make test failed: run one test alone with make test ARGS='-n 0 -k NAME'" >&2; exit 1; }
 
 .PHONY: check-format
 check-format: .venv/installed
@@ -65,9 +65,18 @@ dockerfile: .venv/installed ## Lint the Dockerfile
 test-wheels: .venv/installed ## Build the wheels, install them outside the checkout, and try them there
 	@$(BIN)/python -m tools.wheel_smoke
 
-.PHONY: test-localstack
-test-localstack: .venv/installed ## Run the end-to-end tests against LocalStack, installed and started for them
-	@$(BIN)/python -m tools.localstack $(BIN)/pytest -q -m s3 $(ARGS)
+.PHONY: tools
+tools: .venv/installed ## Build what the end-to-end tests need and PyPI does not have, with Go; about six minutes, once
+	@$(BIN)/python -m tools.binaries
+
+.PHONY: e2e
+e2e: test-s3 ## Run the end-to-end tests: two S3 servers, the genuine argocd-cmp-server, faults, races
+	@CI=true $(BIN)/pytest -q -n $(TEST_WORKERS) -m e2e $(ARGS) || { echo "make e2e failed: make tools builds what it needs" >&2; exit 1; }
+
+.PHONY: test-s3
+test-s3: tools ## Run the tests that talk to S3 against LocalStack and versitygw, each started for them
+	@$(BIN)/python -m tools.with_s3 localstack $(BIN)/pytest -q -m s3 $(ARGS)
+	@$(BIN)/python -m tools.with_s3 versitygw $(BIN)/pytest -q -m s3 $(ARGS)
 
 .PHONY: benchmark
 benchmark: .venv/installed $(BENCHMARK)/installed ## Measure, and write the figures to docs/explanation/performance.md

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from benchmarks import measure
 from benchmarks.measure import Usage
-from benchmarks.servers import ACCESS_KEY, SECRET_KEY, Server
+from benchmarks.servers import Server
+from tools import versitygw
 from tools.processes import inherited_environment
 
 BUCKET = "benchmark"
@@ -73,8 +74,8 @@ class Bench:
         return inherited_environment() | {
             "HOME": str(self.folder),
             "TMPDIR": str(self.folder),
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_ACCESS_KEY_ID": versitygw.ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": versitygw.SECRET_KEY,
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": self.server.endpoint,

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-COMMAND = str(Path(sys.executable).with_name("cmp-core"))
+from tools.versitygw import ACCESS_KEY, SECRET_KEY
 
-ACCESS_KEY = "AKIAEXAMPLEEXAMPLE00"
-SECRET_KEY = "made-up-secret-access-key-of-the-tests"
+__all__ = ["ACCESS_KEY", "COMMAND", "SECRET_KEY", "S3Server", "Sidecar"]
+
+COMMAND = str(Path(sys.executable).with_name("cmp-core"))
 
 
 @dataclass(frozen=True)

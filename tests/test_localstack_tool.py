@@ -37,14 +37,14 @@ def is_listening(endpoint: str) -> bool:
 
 def break_inside(folder: Path, seen: list[str]) -> None:
     """Fail while the server runs, and remember its address."""
-    with localstack.run(Path(sys.executable), folder) as endpoint:
+    with localstack.run(folder, Path(sys.executable)) as endpoint:
         seen.append(endpoint)
         raise RuntimeError("the tests broke")
 
 
 def test_the_server_answers_inside_and_is_gone_afterwards(tmp_path: Path) -> None:
     """Nothing listens any more when the block is left."""
-    with localstack.run(Path(sys.executable), stand_in(tmp_path, ANSWERS)) as endpoint:
+    with localstack.run(stand_in(tmp_path, ANSWERS), Path(sys.executable)) as endpoint:
         inside = is_listening(endpoint)
 
     assert inside
@@ -66,7 +66,7 @@ def test_a_server_that_ends_at_once_is_told_with_the_end_of_its_log(tmp_path: Pa
     """Whoever reads the message sees why, without a search for a log file."""
     with (
         pytest.raises(SystemExit, match=r"ended with exit code 1(?s:.*)the licence server is on fire"),
-        localstack.run(Path(sys.executable), stand_in(tmp_path, FAILS)),
+        localstack.run(stand_in(tmp_path, FAILS), Path(sys.executable)),
     ):
         pytest.fail("a dead server was taken for a living one")
 
@@ -78,9 +78,3 @@ def test_nothing_of_the_callers_aws_account_reaches_the_server(tmp_path: Path, m
     variables = localstack.environment(1, tmp_path)
 
     assert not [name for name in variables if name.startswith("AWS_")]
-
-
-def test_a_call_without_a_command_says_how_to_call_it() -> None:
-    """LocalStack is not installed for nothing."""
-    with pytest.raises(SystemExit, match=r"usage: python -m tools\.localstack COMMAND"):
-        localstack.main([])

@@ -1,15 +1,12 @@
-"""Own LocalStack for tests: install it once, start it, run one command against it, and stop it.
+"""Own LocalStack for tests: install it once, start it, and stop it.
 
-The command finds the address in `E2E_S3_ENDPOINT`. LocalStack is installed from `requirements/localstack.txt` into an
-environment of its own in the user's cache folder, which the next run finds again; it runs as a process, without Docker.
+It is installed from `requirements/localstack.txt` into an environment of its own in the user's cache folder, which the
+next run finds again; it runs as a process, without Docker.
 """
 
 import hashlib
-import os
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -17,26 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.processes import free_port, inherited_environment, serve, tell
+from tools.processes import cache_folder, free_port, inherited_environment, serve, tell
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements" / "localstack.txt"
 START_SECONDS = 120
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command that the arguments name against a LocalStack, and return its exit code."""
-    command = sys.argv[1:] if arguments is None else arguments
-    if not command:
-        sys.exit("usage: python -m tools.localstack COMMAND [ARGUMENT …], for example: pytest -m s3")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    python = install(REQUIREMENTS, cache_folder())
-    with tempfile.TemporaryDirectory(prefix="localstack-") as folder, run(python, Path(folder)) as endpoint:
-        return subprocess.run(command, env=os.environ | {"E2E_S3_ENDPOINT": endpoint}, check=False).returncode
-
-
-def cache_folder() -> Path:
-    """Return where environments are kept between runs, as the XDG rules have it."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cmp-core"
 
 
 def install(requirements: Path, cache: Path) -> Path:
@@ -58,8 +39,14 @@ def install(requirements: Path, cache: Path) -> Path:
 
 
 @contextmanager
-def run(python: Path, folder: Path) -> Iterator[str]:
-    """Run LocalStack on a free port of the loopback interface, and give its address once its services answer."""
+def run(folder: Path, python: Path | None = None) -> Iterator[str]:
+    """Run LocalStack on a free port of the loopback interface, and give its address once its services answer.
+
+    Args:
+        folder: An empty folder, for what it writes.
+        python: That of an environment that has it; by default one is installed.
+    """
+    python = python or install(REQUIREMENTS, cache_folder())
     started = time.monotonic()
     port = free_port()
     command: list[str | Path] = [python, "-m", "localstack.runtime.main"]
@@ -89,7 +76,3 @@ def is_healthy(port: int) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
-
-
-if __name__ == "__main__":
-    sys.exit(main())

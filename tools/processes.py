@@ -64,6 +64,11 @@ def inherited_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
 
 
+def cache_folder() -> Path:
+    """Return where environments and programs are kept between runs, as the XDG rules have it."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cmp-core"
+
+
 def tell(text: str) -> None:
     """Say on stderr what happens, at once."""
     print(text, file=sys.stderr, flush=True)

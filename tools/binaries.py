@@ -1,0 +1,120 @@
+"""Own the programs that tests need and PyPI does not have: pinned, built once with Go, and linked into `.tools/`.
+
+`make tools` builds what is missing. The programs lie in the user's cache folder, where the next checkout finds them.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tools.processes import cache_folder, tell
+
+ROOT = Path(__file__).resolve().parent.parent
+LINKS = ROOT / ".tools"
+ARGO_CD_VERSION = "3.2.11"
+
+
+class Tool(NamedTuple):
+    """One program.
+
+    Attributes:
+        package: What Go builds: with its version, or from the module in `folder`.
+        folder: The folder below `tools/` whose go.mod pins everything, or empty.
+        flags: What the build is told besides.
+    """
+
+    package: str
+    folder: str = ""
+    flags: tuple[str, ...] = ()
+
+
+TOOLS: Mapping[str, Tool] = {
+    "argocd": Tool(
+        "github.com/argoproj/argo-cd/v3/cmd",
+        "argocd",
+        ("-ldflags", f"-s -w -X github.com/argoproj/argo-cd/v3/common.version={ARGO_CD_VERSION}"),
+    ),
+    "toxiproxy": Tool("github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0"),
+    "versitygw": Tool("github.com/versity/versitygw/cmd/versitygw@v1.8.0"),
+}
+
+
+def main() -> None:
+    """Build the programs that the arguments name, or all of them."""
+    names = sys.argv[1:] or list(TOOLS)
+    if unknown := [name for name in names if name not in TOOLS]:
+        sys.exit(f"{unknown[0]} is none of the tools: {', '.join(TOOLS)}")
+    for name in names:
+        if not build(name):
+            sys.exit(f"{name} is built with Go, which is not here: install Go 1.25 or later, and run make tools again")
+
+
+def find(name: str) -> Path | None:
+    """Return the program where the pinned one has been built, else None."""
+    program = _program(name)
+    return program if program.is_file() else None
+
+
+def build(name: str) -> Path | None:
+    """Return the program, built if need be, and link it into `.tools/`; None where there is no Go to build it.
+
+    It appears in the cache whole, by rename, so that two checkouts can build at once.
+    """
+    program = _program(name)
+    if not program.is_file():
+        go = shutil.which("go")
+        if not go:
+            return None
+        tell(f"Building {TOOLS[name].package}")
+        started = time.monotonic()
+        program.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=program.parent) as folder:
+            _run_go(go, TOOLS[name], Path(folder)).replace(program)
+        tell(f"Built {name} in {time.monotonic() - started:.0f} s")
+    LINKS.mkdir(exist_ok=True)
+    link = LINKS / name
+    link.unlink(missing_ok=True)
+    link.symlink_to(program)
+    return program
+
+
+def _program(name: str) -> Path:
+    """Return where the program lies; the folder's name says what it is made of."""
+    return cache_folder() / "tools" / f"{name}-{_fingerprint(TOOLS[name])}" / name
+
+
+def _fingerprint(tool: Tool) -> str:
+    whole = hashlib.sha256("\0".join([tool.package, *tool.flags]).encode())
+    for path in sorted(_module(tool).glob("*.*")) if tool.folder else []:
+        whole.update(path.read_bytes())
+    return whole.hexdigest()[:12]
+
+
+def _module(tool: Tool) -> Path:
+    return ROOT / "tools" / tool.folder
+
+
+def _run_go(go: str, tool: Tool, folder: Path) -> Path:
+    """Build into the folder and return the program."""
+    environment = os.environ | {"CGO_ENABLED": "0", "GOBIN": str(folder), "GOFLAGS": "-trimpath"}
+    if tool.folder:
+        _check_call([go, "build", "-o", folder / "program", *tool.flags, tool.package], _module(tool), environment)
+    else:
+        _check_call([go, "install", *tool.flags, tool.package], folder, environment)
+    return next(folder.iterdir())
+
+
+def _check_call(command: Sequence[str | Path], folder: Path, environment: Mapping[str, str]) -> None:
+    if code := subprocess.run(command, cwd=folder, env=environment, check=False).returncode:
+        sys.exit(f"{' '.join(map(str, command))} exited {code}: see above")
+
+
+if __name__ == "__main__":
+    main()

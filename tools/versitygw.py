@@ -1,0 +1,36 @@
+"""Own versitygw for tests and benchmarks: an S3 server, independent of the others, whose store is a plain folder."""
+
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tools import binaries
+from tools.processes import free_port, inherited_environment, serve
+
+ACCESS_KEY = "AKIAEXAMPLEEXAMPLE00"
+SECRET_KEY = "made-up-secret-access-key-of-the-tests"  # noqa: S105  # for a server that ends with its tests
+REGION = "us-east-1"
+VERSION = binaries.TOOLS["versitygw"].package.rpartition("@")[2]
+START_SECONDS = 60
+
+
+@contextmanager
+def run(folder: Path) -> Iterator[str]:
+    """Run it on a free port of the loopback interface with its buckets below the folder, and give its address."""
+    program = binaries.build("versitygw")
+    if not program:
+        sys.exit("versitygw is built with Go, which is not here: install Go 1.25 or later")
+    port = free_port()
+    (folder / "buckets").mkdir()
+    command: list[str | Path] = [program, "--port", f"127.0.0.1:{port}", "--quiet", "posix", folder / "buckets"]
+    variables = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY, "VGW_REGION": REGION}
+    with serve(command, inherited_environment() | variables, folder, lambda: accepts(port), seconds=START_SECONDS):
+        yield f"http://127.0.0.1:{port}"
+
+
+def accepts(port: int) -> bool:
+    """Tell whether somebody accepts connections on the port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
