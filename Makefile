@@ -23,7 +23,7 @@ export UV_PYTHON_DOWNLOADS ?= never
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
 demo: .venv/installed ## Fetch two manifests from an S3 server in the process, and print them

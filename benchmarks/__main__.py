@@ -3,9 +3,11 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import measure
+from benchmarks.crowd import Crowd
 from benchmarks.report import Comparison, Footprint, describe_machine, put_into_page, write_report
 from benchmarks.scenario import OBJECT_BYTES, Bench
 from benchmarks.servers import run_server
@@ -46,6 +48,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="N",
         help="the objects to tell the memory of",
     )
+    parser.add_argument(
+        "--crowd", type=int, default=30, metavar="N", help="the requests that come at once (default: 30)"
+    )
     parser.add_argument("--page", type=Path, default=PAGE, metavar="FILE", help=f"the page to write (default: {PAGE})")
     parser.add_argument("--no-page", dest="page", action="store_const", const=None, help="only print the tables")
     return parser.parse_args(arguments)
@@ -63,13 +68,22 @@ def run_all(bench: Bench, options: argparse.Namespace) -> str:
         *compare_starts(bench, options.runs),
     ]
     footprints = [footprint(bench, objects, max(3, options.runs // 2)) for objects in options.sizes]
+    crowds = list(compare_crowds(bench, options.crowd, options.many))
     surroundings = [
         *describe_machine(),
         f"server: {bench.server.name}, on the loopback interface",
         *bench.versions(),
         "store off, so that every run fetches; what fetches nothing ran without settings, which it would have to check",
     ]
-    return write_report(comparisons, footprints, surroundings)
+    return write_report(comparisons, footprints, crowds, surroundings)
+
+
+def compare_crowds(bench: Bench, requests: int, objects: int) -> Iterator[Crowd]:
+    """Measure many requests at once: bounded by default, and not at all."""
+    bounds = {"the default, twice the cores": {}, "all (`maxConcurrency: 1000`)": {"CMP_MAX_CONCURRENCY": "1000"}}
+    for what, settings in bounds.items():
+        tell(f"{requests} requests of {objects} objects at once, of which work: {what}")
+        yield bench.crowd(what, requests, objects, **settings)
 
 
 def compare_copies(bench: Bench, objects: int, runs: int, *, target: float) -> Comparison:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.crowd import IN_TIME_SECONDS, Crowd
 from benchmarks.measure import Usage, peak_of, seconds_of
 
 BEGIN = "<!-- benchmark -->"
@@ -63,15 +64,22 @@ class Footprint(NamedTuple):
 
 
 def write_report(
-    comparisons: Iterable[Comparison], footprints: Iterable[Footprint], surroundings: Sequence[str]
+    comparisons: Iterable[Comparison],
+    footprints: Iterable[Footprint],
+    crowds: Iterable[Crowd],
+    surroundings: Sequence[str],
 ) -> str:
     """Return the tables as Markdown, with what they were measured on."""
     compared = table(("", "cmp-core", "AWS CLI", "ratio", "target"), (one.row() for one in comparisons))
     sizes = table(
         ("objects", "`init`, peak", "`generate`, peak", "`init`", "`generate`"), (one.row() for one in footprints)
     )
+    together = table(
+        ("work at once", "memory (PSS)", "memory (RSS)", "all answered", "each", f"within {IN_TIME_SECONDS} s"),
+        (one.row() for one in crowds),
+    )
     description = "\n".join(f"- {line}" for line in surroundings)
-    return f"{compared}\n\n{sizes}\n\nMeasured on:\n\n{description}\n"
+    return f"{compared}\n\n{sizes}\n\n{together}\n\nMeasured on:\n\n{description}\n"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

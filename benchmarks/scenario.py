@@ -7,6 +7,7 @@ from itertools import count
 from pathlib import Path
 
 from benchmarks import measure
+from benchmarks.crowd import Crowd, measure_crowd
 from benchmarks.measure import Usage
 from benchmarks.servers import Server
 from tools import versitygw
@@ -119,6 +120,27 @@ class Bench:
     def cmp(self, command: str, folder: Path, **settings: str) -> Usage:
         """Measure one command of cmp-core, under these settings."""
         return measure.run([self.cmp_core, command], self.variables | settings, folder)
+
+    def crowd(self, what: str, requests: int, objects: int, **settings: str) -> Crowd:
+        """Measure so many requests at once, in a sidecar with these settings, each for a prefix of so many objects."""
+        variables = self.variables | _EVERY_RUN_FETCHES | settings
+
+        def start(command: str, folder: Path) -> "subprocess.Popen[bytes]":
+            return subprocess.Popen(
+                [self.cmp_core, command],
+                cwd=folder,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+
+        with tempfile.TemporaryDirectory(dir=self.folder) as name:
+            folders = [Path(name) / str(number) for number in range(requests)]
+            for folder in folders:
+                folder.mkdir()
+                self.application(folder, objects)
+            return measure_crowd(what, start, folders)
 
     def versions(self) -> list[str]:
         """Return what both sides say that they are."""

@@ -6,13 +6,16 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from cmp_core.errors import CmpError, OutputError, UsageError
+from cmp_core.commandline import DIRECTORY, Argument, Command, HelpRequested, Write, make_parser
+from cmp_core.deadline import INTERRUPTED, TERMINATED, Terminated
+from cmp_core.errors import CmpError, OutputError
 
 if TYPE_CHECKING:
     from cmp_core.environment import BuildEnvironment
@@ -20,17 +23,6 @@ if TYPE_CHECKING:
 STDIN = 0
 STDOUT = 1
 STDERR = 2
-INTERRUPTED = 130
-TERMINATED = 143
-
-Write = Callable[[bytes], None]
-
-
-class _Terminated(SystemExit):
-    """SIGTERM came; everything cleans up behind itself on the way out.
-
-    An event loop swallows any other exception that a signal raises in one of its callbacks.
-    """
 
 
 def console() -> NoReturn:
@@ -39,10 +31,11 @@ def console() -> NoReturn:
     Standard output is kept for the result alone. The process ends without tearing down the
     interpreter, which costs a loaded SDK a tenth of a second.
     """
+    started = time.monotonic()
     sys.path[:] = [entry for entry in sys.path if Path(entry).is_absolute()]
     signal.signal(signal.SIGTERM, _terminate)
     result = _claim_stdout()
-    code = main(sys.argv[1:], lambda content: write_all(result, content))
+    code = main(sys.argv[1:], lambda content: write_all(result, content), started)
     os._exit(code)
 
 
@@ -68,21 +61,22 @@ def _claim_stdout() -> int:
     return result
 
 
-def main(arguments: Sequence[str], write: Write) -> int:
+def main(arguments: Sequence[str], write: Write, started: float | None = None) -> int:
     """Run one command and return its exit code.
 
     Args:
         arguments: The words after ``cmp-core``.
         write: Takes the command's result, whole and once.
+        started: When the process started, in seconds of the monotonic clock; by default now.
     """
     try:
         try:
-            options = build_parser().parse_args(arguments)
-        except _Help as help_text:
+            options = build_parser().parse_args(arguments, argparse.Namespace(started=started))
+        except HelpRequested as help_text:
             write(str(help_text).encode())
         else:
-            options.run(options, write)
-    except _Terminated:
+            return options.run(options, write) or 0
+    except Terminated:
         return TERMINATED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -113,7 +107,7 @@ def write_all(descriptor: int, content: bytes) -> None:
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise _Terminated
+    raise Terminated
 
 
 def _fail(error: CmpError) -> int:
@@ -125,7 +119,7 @@ def _fail(error: CmpError) -> int:
 
 @contextmanager
 def _environment() -> Iterator["BuildEnvironment"]:
-    """Set up what every command needs that reads a trigger file, and hold it to the deadline."""
+    """Set up what a command needs that reads a trigger file and fetches nothing, and hold it to the deadline."""
     from cmp_core import reporting  # noqa: PLC0415  # `version` and `discover` do without pydantic
     from cmp_core.environment import BuildEnvironment  # noqa: PLC0415  # as above
 
@@ -136,16 +130,20 @@ def _environment() -> Iterator["BuildEnvironment"]:
 
 
 def _init(options: argparse.Namespace, _write: Write) -> None:
-    from cmp_core import pipeline  # noqa: PLC0415  # loads pydantic and pluggy
+    from cmp_core.admission import admitted  # noqa: PLC0415  # only what is needed
 
-    with _environment() as environment:
+    with admitted(options.directory, options.started) as environment:
+        from cmp_core import pipeline  # noqa: PLC0415  # loads pydantic and pluggy, which are for those who are in
+
         pipeline.init(options.directory, environment)
 
 
 def _generate(options: argparse.Namespace, write: Write) -> None:
-    from cmp_core import pipeline  # noqa: PLC0415  # loads pydantic and pluggy
+    from cmp_core.admission import admitted  # noqa: PLC0415  # only what is needed
 
-    with _environment() as environment:
+    with admitted(options.directory, options.started) as environment:
+        from cmp_core import pipeline  # noqa: PLC0415  # as above
+
         write(pipeline.generate(options.directory, environment))
 
 
@@ -181,6 +179,21 @@ def _schema(options: argparse.Namespace, write: Write) -> None:
         _write_json(write, offline.schema_of(options.backend))
 
 
+def _doctor(options: argparse.Namespace, write: Write) -> int:
+    from cmp_core import doctor, reporting  # noqa: PLC0415  # loads pydantic and pluggy
+
+    surroundings = doctor.Surroundings.from_environ()
+    reporting.configure(surroundings.environment.settings.log_level, surroundings.environment.settings.log_format)
+    report = doctor.open_report()
+
+    def tell() -> None:
+        write((report.as_json() if options.output == "json" else report.as_text()).encode())
+
+    doctor.diagnose(options.folder, surroundings, report, last_words=tell)
+    tell()
+    return report.exit_code
+
+
 def _backends(options: argparse.Namespace, write: Write) -> None:
     from cmp_core.environment import check_settings  # noqa: PLC0415  # only what is needed
     from cmp_core.installed import installed_backends  # noqa: PLC0415  # as above
@@ -210,98 +223,60 @@ def _write_json(write: Write, value: object) -> None:
     write(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n".encode())
 
 
-class _Help(Exception):  # noqa: N818  # the answer to -h, not an error
-    """The text that -h asks for."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Raises a wrong command line as the error that it is, and help as a result to write."""
-
-    def print_help(self, file: object = None) -> NoReturn:  # noqa: ARG002  # argparse's own signature
-        self.color = False  # from 3.14 on, Python would ask stderr's terminal, while the result goes to stdout
-        raise _Help(self.format_help())
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}: see `{self.prog} -h`")
-
-
-class _Command(NamedTuple):
-    """One command: its name, what runs it, what its help says, and whether it works in an application's folder."""
-
-    name: str
-    run: Callable[[argparse.Namespace, Write], None]
-    about: str
-    example: str
-    has_directory: bool = True
-
-
+_FOLDER = Argument(
+    ("folder",),
+    {
+        "metavar": "DIR",
+        "nargs": "?",
+        "type": Path,
+        "help": "the application's folder, with its trigger file (default: the working directory, with or without one)",
+    },
+)
+_OUTPUT = Argument(("-o", "--output"), {"choices": ("text", "json"), "default": "text", "help": "how to print it"})
+_PATHS = Argument(
+    ("paths",), {"metavar": "PATH", "nargs": "*", "type": Path, "help": "trigger files or folders that hold one"}
+)
+_BACKEND = Argument(
+    ("backend",), {"metavar": "BACKEND", "nargs": "?", "help": "one backend (default: any that is installed)"}
+)
 _COMMANDS = (
-    _Command("init", _init, "Fetch what the trigger file names and keep it for generate", "cmp-core init"),
-    _Command("generate", _generate, "Print the manifests, all of them or none", "cmp-core generate > manifests.yaml"),
-    _Command(
+    Command("init", _init, "Fetch what the trigger file names and keep it for generate", "cmp-core init"),
+    Command("generate", _generate, "Print the manifests, all of them or none", "cmp-core generate > manifests.yaml"),
+    Command(
         "discover",
         _discover,
         "Print the name of the trigger file, or nothing",
         "cmp-core discover --directory apps/demo",
     ),
-    _Command(
+    Command(
         "parameters", _parameters, "Print the parameters that Argo CD's UI may offer, as JSON", "cmp-core parameters"
     ),
-    _Command(
+    Command(
         "validate",
         _validate,
         "Check trigger files without fetching anything",
         "cmp-core validate apps/*/s3-source.yaml",
+        (DIRECTORY, _PATHS),
     ),
-    _Command(
+    Command(
         "schema",
         _schema,
         "Print the JSON Schema of trigger files",
         "cmp-core schema s3 > s3.schema.json",
-        has_directory=False,
+        (_BACKEND,),
     ),
-    _Command("backends", _backends, "List the installed backends", "cmp-core backends -o json", has_directory=False),
-    _Command("version", _version, "Print the version", "cmp-core version", has_directory=False),
+    Command("backends", _backends, "List the installed backends", "cmp-core backends -o json", (_OUTPUT,)),
+    Command(
+        "doctor",
+        _doctor,
+        "Tell in order what works and what does not, for the sidecar and a folder",
+        "cmp-core doctor apps/demo",
+        (_FOLDER, _OUTPUT),
+    ),
+    Command("version", _version, "Print the version", "cmp-core version", ()),
 )
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    parser = _Parser(
-        prog="cmp-core",
-        description="Make S3, and anything else that is not Git, a source for Argo CD.",
-        epilog="example: cmp-core generate --directory apps/demo",
-        allow_abbrev=False,
-    )
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    parsers = {command.name: _add_command(subparsers, command) for command in _COMMANDS}
-    parsers["validate"].add_argument(
-        "paths", metavar="PATH", nargs="*", type=Path, help="trigger files or folders that hold one"
-    )
-    parsers["schema"].add_argument(
-        "backend", metavar="BACKEND", nargs="?", help="one backend (default: any that is installed)"
-    )
-    parsers["backends"].add_argument(
-        "-o", "--output", choices=("text", "json"), default="text", help="how to print the list"
-    )
-    return parser
-
-
-def _add_command(subparsers: "argparse._SubParsersAction[_Parser]", command: _Command) -> argparse.ArgumentParser:
-    parser = subparsers.add_parser(
-        command.name,
-        help=command.about,
-        description=f"{command.about}.",
-        epilog=f"example: {command.example}",
-        allow_abbrev=False,
-    )
-    parser.set_defaults(run=command.run)
-    if command.has_directory:
-        parser.add_argument(
-            "--directory",
-            metavar="DIR",
-            type=Path,
-            default=Path(),
-            help="the application's folder, which holds the trigger file (default: the working directory)",
-        )
-    return parser
+    return make_parser(_COMMANDS)

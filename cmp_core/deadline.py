@@ -1,4 +1,4 @@
-"""Own the total time of one request and say which step was running when it ran out."""
+"""Own the total time of one request, say which step was running when it ran out, and what ends it before."""
 
 import os
 import signal
@@ -10,6 +10,25 @@ from types import FrameType
 from cmp_core.errors import DeadlineExceededError
 
 GRACE_SECONDS = 1.0
+INTERRUPTED = 130
+TERMINATED = 143
+
+REMEDY = (
+    "make the source smaller or nearer, or raise `timeout` in the operator's settings (CMP_TIMEOUT) and with it "
+    "Argo CD's own time-out"
+)
+
+
+class Terminated(SystemExit):
+    """SIGTERM came; everything cleans up behind itself on the way out.
+
+    An event loop swallows any other exception that a signal raises in one of its callbacks. The exit code is its own:
+    wherever it is raised, it must not pass for success.
+    """
+
+    def __init__(self) -> None:
+        """End with the exit code that a shell gives to SIGTERM."""
+        super().__init__(TERMINATED)
 
 
 class Deadline:
@@ -20,15 +39,26 @@ class Deadline:
 
     Attributes:
         seconds: The whole time of the request, in seconds.
+        started: When the process started, in seconds of the monotonic clock.
         step: What is being done now, as a clause: ``fetching s3://bucket/path``.
+        remedy: What helps where this step takes too long, as a clause.
     """
 
-    def __init__(self, seconds: float) -> None:
-        """Start the clock."""
+    def __init__(self, seconds: float, *, started: float | None = None) -> None:
+        """Count from `started`, by default from now."""
         self.seconds = seconds
+        self.started = time.monotonic() if started is None else started
         self.step = "starting"
-        self._end = time.monotonic() + seconds
+        self.remedy = REMEDY
+        self._end = self.started + seconds
         self._is_enforced = False
+
+    def allow(self, seconds: float) -> None:
+        """Let the whole time be `seconds`, now that the settings are known."""
+        self._end += seconds - self.seconds
+        self.seconds = seconds
+        if self._is_enforced:
+            self._arm()
 
     def use(self, elapsed: float) -> None:
         """Let `elapsed` seconds count that an earlier process of the same request has used."""
@@ -47,10 +77,7 @@ class Deadline:
 
     def error(self) -> DeadlineExceededError:
         """Return the error that tells which step used up the time."""
-        return DeadlineExceededError(
-            f"stopped after {self.seconds:g} s while {self.step}: make the source smaller or nearer, or raise "
-            "`timeout` in the operator's settings (CMP_TIMEOUT) and with it Argo CD's own time-out"
-        )
+        return DeadlineExceededError(f"stopped after {self.seconds:g} s while {self.step}: {self.remedy}")
 
     @contextmanager
     def enforced(self, last_words: Callable[[DeadlineExceededError], None]) -> Iterator[None]:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from cmp_core.bootstrap import Bootstrap, read_bootstrap
 from cmp_core.deadline import Deadline
 from cmp_core.errors import SourceValidationError
+from cmp_core.summary import Summary
 
 if TYPE_CHECKING:
     from cmp_core.settings import Settings
@@ -98,6 +100,7 @@ class BuildEnvironment:
         settings: The operator's settings.
         deadline: The end of the request; a backend bounds its waiting by ``deadline.remaining()``.
         progress: Where a backend tells how many objects there are and have arrived.
+        summary: What the host's log will say about the request.
         identity: A hash over every variable and setting; equal only for two processes of one request.
     """
 
@@ -110,30 +113,44 @@ class BuildEnvironment:
     settings: "Settings" = field(default_factory=lambda: _load_settings({}))
     deadline: Deadline = field(default_factory=lambda: Deadline(_load_settings({}).timeout))
     progress: Progress = field(default_factory=NoProgress)
+    summary: Summary = field(default_factory=Summary)
     identity: str = ""
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str] | None = None) -> "BuildEnvironment":
+    def from_environ(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        settings: "Settings | None" = None,
+        *,
+        deadline: Deadline | None = None,
+        summary: Summary | None = None,
+    ) -> "BuildEnvironment":
         """Read the process environment; nothing else in the package does.
 
         Args:
             environ: The environment; the process's own by default.
+            settings: The operator's settings; those that the environment and the settings file hold by default.
+            deadline: One that runs already; it is set to the time that the settings allow.
+            summary: One that is begun already.
 
         Raises:
             SettingsError: The operator's settings are wrong.
             SourceValidationError: ``ARGOCD_APP_PARAMETERS`` is not what Argo CD sends.
         """
         environ = process_variables() if environ is None else environ
-        settings = _load_settings(environ)
+        settings = settings or _load_settings(environ)
+        deadline = deadline or Deadline(settings.timeout)
+        deadline.allow(settings.timeout)
         return cls(
-            application=_read_application(environ),
+            application=read_application(environ),
             kube_version=environ.get("KUBE_VERSION", ""),
             kube_api_versions=tuple(filter(None, environ.get("KUBE_API_VERSIONS", "").split(","))),
             parameters=_read_parameters(environ),
             variable_overrides=_read_variable_overrides(environ),
             variables={name: value for name, value in environ.items() if not _is_authors(name)},
             settings=settings,
-            deadline=Deadline(settings.timeout),
+            deadline=deadline,
+            summary=summary or Summary(),
             identity=_identity(environ, settings),
         )
 
@@ -145,6 +162,11 @@ class BuildEnvironment:
 def process_variables() -> dict[str, str]:
     """Return the environment of the process; this is the only place that reads it."""
     return dict(os.environ)
+
+
+def bootstrap_settings(variables: Mapping[str, str]) -> Bootstrap:
+    """Return the settings that a request needs before anything heavy is loaded."""
+    return read_bootstrap(variables, SETTINGS_PATH)
 
 
 def check_settings(environ: Mapping[str, str] | None = None) -> None:
@@ -175,7 +197,8 @@ def _is_authors(name: str) -> bool:
     return name.startswith(_AUTHOR_PREFIXES)
 
 
-def _read_application(environ: Mapping[str, str]) -> Application:
+def read_application(environ: Mapping[str, str]) -> Application:
+    """Return who asks, by what Argo CD says."""
     return Application(
         name=environ.get("ARGOCD_APP_NAME", ""),
         namespace=environ.get("ARGOCD_APP_NAMESPACE", ""),

@@ -38,6 +38,16 @@ class CmpError(Exception):
     exit_code: ClassVar[int] = 70
     retryable: ClassVar[bool] = False
 
+    def __init__(self, message: str = "", *, remedy: str = "") -> None:
+        """Take the finished sentence.
+
+        Args:
+            message: What, where and, after its last colon, what to do.
+            remedy: The part of it that says what to do, where the raiser knows it better than the last colon.
+        """
+        super().__init__(message)
+        self.remedy = remedy
+
     @property
     def message(self) -> str:
         """The sentence the error was raised with."""

@@ -15,7 +15,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,7 @@ _RECORD = "record.json"
 _FILES = "files"
 _PREFIX = ".cmp-core-"
 _MOST_RIVALS = 20
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,18 @@ class Handover:
 
     Attributes:
         artifact: What it fetched.
-        age: The seconds since it began.
+        started: When it began, in seconds of the monotonic clock.
+        seconds: How long its steps took, by the names of `cmp_core.summary`.
     """
 
     artifact: Artifact
-    age: float
+    started: float
+    seconds: Mapping[str, float | None]
+
+    @property
+    def age(self) -> float:
+        """The seconds since it began."""
+        return time.monotonic() - self.started
 
 
 class Scratch:
@@ -58,6 +66,10 @@ class Scratch:
         self._key = _read_key(state) if state else None
         own = self._authenticate(_identity(directory)) if self._key else secrets.token_hex(8)
         self._path = directory / f"{_PREFIX}{own[:16]}"
+
+    def holds_handover(self) -> bool:
+        """Tell whether something lies there that only `init` can have left: the name cannot be guessed."""
+        return self._key is not None and self._path.is_dir()
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
@@ -80,14 +92,23 @@ class Scratch:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def leave(self, files: Path, artifact: Artifact, *, fingerprint: str, started: float) -> bool:
+    def leave(
+        self,
+        files: Path,
+        artifact: Artifact,
+        *,
+        fingerprint: str,
+        started: float,
+        seconds: Mapping[str, float | None] | None = None,
+    ) -> bool:
         """Hand a workspace over to the next process, in one step and in place of any earlier one.
 
         Args:
             files: What `workspace` gave.
             artifact: What was fetched into it.
             fingerprint: What the request depends on; only an equal one may use it.
-            started: When the request began, in seconds since the epoch.
+            started: When the request began, in seconds of the monotonic clock, which nobody sets back.
+            seconds: How long its steps took.
 
         Returns:
             Whether it was left: not where there is no key.
@@ -101,6 +122,8 @@ class Scratch:
             {
                 "fingerprint": fingerprint,
                 "started": started,
+                "boot": _boot(),
+                "seconds": dict(seconds or {}),
                 "root": artifact.root.relative_to(files).as_posix(),
                 "revision": artifact.revision,
                 "digest": artifact.digest,
@@ -161,18 +184,19 @@ class Scratch:
                 return None
             payload = json.loads(record["payload"])
             artifact = Artifact.from_directory(folder / _FILES / payload["root"], revision=payload["revision"])
+            handover = Handover(artifact, payload["started"], payload["seconds"])
+            is_ours = (payload["fingerprint"], payload["digest"]) == (fingerprint, artifact.digest)
+            is_fresh = payload["boot"] == _boot() and 0 <= handover.age <= max_age
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, CmpError):
             return None
-        age = time.time() - payload["started"]
-        is_ours = payload["fingerprint"] == fingerprint and artifact.digest == payload["digest"]
-        return Handover(artifact, age) if is_ours and 0 <= age <= max_age else None
+        return handover if is_ours and is_fresh else None
 
     def _own_folder(self) -> Path:
         """Return a new name that tells whose it is: a process id alone may come again after a kill."""
         return self._path.with_name(f"{self._path.name}.{os.getpid()}-{secrets.token_hex(4)}")
 
     def _authenticate(self, text: str) -> str:
-        return hmac.new(self._key or b"", text.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._key or b"", text.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
 
     def _remove_leftovers(self) -> None:
         """Remove what processes of ours that were killed left in this folder."""
@@ -182,9 +206,29 @@ class Scratch:
                 shutil.rmtree(leftover, ignore_errors=True)
 
 
+def request_id(directory: Path) -> str:
+    """Return eight hex digits that the processes of one request share, and hardly another request has.
+
+    Argo CD makes a new folder for every request, and runs `init` and `generate` in it.
+    """
+    try:
+        identity = _identity(directory)
+    except OSError:
+        identity = str(directory)
+    return hashlib.sha256(identity.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+
+
 def _identity(directory: Path) -> str:
     status = directory.stat()
     return f"{directory.resolve()}\0{status.st_dev}\0{status.st_ino}"
+
+
+def _boot() -> str:
+    """Return what tells one run of the machine from the next, which begins its monotonic clock anew."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii")
+    except (OSError, ValueError):
+        return ""
 
 
 def _is_running(pid: int) -> bool:

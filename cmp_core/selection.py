@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cmp_core.artifact import byte_order
+from cmp_core.bootstrap import variable_name
 from cmp_core.errors import IntegrityError, LimitExceededError, SourceValidationError
 from cmp_core.models import Limits, Source
-from cmp_core.validation import alias_of, variable_name
+from cmp_core.validation import alias_of
 
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LONGEST_PART = 255

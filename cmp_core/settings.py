@@ -3,19 +3,27 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
 
+from cmp_core.bootstrap import (
+    DEFAULT_TIMEOUT,
+    LONGEST_TIMEOUT,
+    MOST_CONCURRENCY,
+    PATH_VARIABLE,
+    PREFIX,
+    LogFormat,
+    LogLevel,
+    read_settings_file,
+    settings_path,
+    variable_of,
+)
 from cmp_core.errors import SettingsError
 from cmp_core.models import Limits, Quantity, StrictModel
-from cmp_core.strictyaml import KeyPath, MalformedYamlError, YamlTree, read_yaml
-from cmp_core.validation import Problem, alias_of, echo, raise_problems, unknown_key, validate, variable_name
+from cmp_core.strictyaml import KeyPath, YamlTree
+from cmp_core.validation import Problem, alias_of, raise_problems, unknown_key, validate
 
-MAX_BYTES = 64 * 1024
-
-_PREFIX = "CMP_"
-_PATH_VARIABLE = "CMP_SETTINGS"
 _KUBERNETES_SERVICE_LINK = re.compile(
     r"CMP_(\w+_)?(SERVICE_(HOST|PORT)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)(_\w+)?"
 )
@@ -43,11 +51,11 @@ class Settings(StrictModel):
         float,
         Field(
             gt=0,
-            le=3600,
+            le=LONGEST_TIMEOUT,
             description="The whole time of one request, `init` and `generate` together, in seconds. "
             "Keep it below Argo CD's own time-out (60 by default).",
         ),
-    ] = 45.0
+    ] = DEFAULT_TIMEOUT
     connect_timeout: Annotated[float, Field(gt=0, le=3600, description="Time to open one connection, in seconds.")] = (
         5.0
     )
@@ -60,6 +68,16 @@ class Settings(StrictModel):
     max_connections: Annotated[
         int, Field(ge=1, le=64, description="How many transfers one request may run at once.")
     ] = 16
+    max_concurrency: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=MOST_CONCURRENCY,
+            examples=[4],
+            description="How many requests of one sidecar may fetch and render at once; the others wait for their "
+            "turn. By default twice the cores that the sidecar may use.",
+        ),
+    ] = None
     limits: Annotated[Limits, Field(description="The most that any source may bring.")] = Limits()
     endpoint: Annotated[
         str | None,
@@ -74,7 +92,7 @@ class Settings(StrictModel):
         AfterValidator(_check_absolute),
         Field(
             examples=["/var/lib/cmp-core"],
-            description="A private folder for the key of the scratch folders and for the store. "
+            description="A private folder for the key of the scratch folders, the store and the slots. "
             "By default `cmp-core-UID` in the folder for temporary files.",
         ),
     ] = None
@@ -82,10 +100,10 @@ class Settings(StrictModel):
         Quantity, Field(ge=0, description="The size of the store of fetched objects, in bytes; 0 turns it off.")
     ] = 256 * 2**20
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"],
+        LogLevel,
         Field(description="How much goes to stderr. `debug` adds the libraries' own messages and tracebacks."),
     ] = "info"
-    log_format: Annotated[Literal["text", "json"], Field(description="How a line on stderr is written.")] = "text"
+    log_format: Annotated[LogFormat, Field(description="How a line on stderr is written.")] = "text"
 
 
 def load_settings(variables: Mapping[str, str], default_path: Path) -> Settings:
@@ -98,11 +116,8 @@ def load_settings(variables: Mapping[str, str], default_path: Path) -> Settings:
     Raises:
         SettingsError: The file or a variable is wrong; all problems at once, each with its place.
     """
-    named = variables.get(_PATH_VARIABLE, "")
-    path = Path(named) if named else default_path
-    if not path.is_absolute():
-        raise SettingsError(f"{_PATH_VARIABLE}: {echo(named)} is no absolute path: begin it with `/`")
-    tree = _read_file(path, required=bool(named))
+    path = settings_path(variables, default_path)
+    tree = read_settings_file(path, required=bool(variables.get(PATH_VARIABLE))) or YamlTree()
     overrides, problems = _read_variables(variables)
     problems += [
         Problem(f"{path}:{line}", f"`{'.'.join(map(str, keys))}` stands there twice: keep one")
@@ -130,26 +145,10 @@ def setting_variables() -> dict[str, KeyPath]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             for inner_name, inner in field.annotation.model_fields.items():
                 inner_key = alias_of(inner_name, inner)
-                names[f"{_PREFIX}{variable_name(key)}_{variable_name(inner_key)}"] = (key, inner_key)
+                names[variable_of(key, inner_key)] = (key, inner_key)
         else:
-            names[_PREFIX + variable_name(key)] = (key,)
+            names[variable_of(key)] = (key,)
     return names
-
-
-def _read_file(path: Path, *, required: bool) -> YamlTree:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        if required:
-            raise SettingsError(f"{path}: no such file: create it, or unset {_PATH_VARIABLE}") from None
-        return YamlTree()
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read ({error.strerror}): make it a readable file") from error
-    try:
-        return read_yaml(content, max_bytes=MAX_BYTES)
-    except MalformedYamlError as error:
-        raise SettingsError(f"{path}:{error.line}: {error}") from error
 
 
 def _read_variables(variables: Mapping[str, str]) -> tuple[dict[KeyPath, str], list[Problem]]:
@@ -158,10 +157,10 @@ def _read_variables(variables: Mapping[str, str]) -> tuple[dict[KeyPath, str], l
     overrides: dict[KeyPath, str] = {}
     problems: list[Problem] = []
     for name, value in variables.items():
-        if not name.startswith(_PREFIX) or name == _PATH_VARIABLE or _KUBERNETES_SERVICE_LINK.fullmatch(name):
+        if not name.startswith(PREFIX) or name == PATH_VARIABLE or _KUBERNETES_SERVICE_LINK.fullmatch(name):
             continue
         if name not in known:
-            problems.append(Problem("environment", unknown_key(name, [*known, _PATH_VARIABLE], "variable")))
+            problems.append(Problem("environment", unknown_key(name, [*known, PATH_VARIABLE], "variable")))
         elif value:
             overrides[known[name]] = name
     return overrides, problems

@@ -23,6 +23,10 @@ _UNFINISHED = ".tmp"
 _log = logging.getLogger(__name__)
 
 
+class NoStateError(Exception):
+    """There is no private folder for what outlives a request; the text says why. Requests do without."""
+
+
 def state_directory(configured: Path | None, variables: Mapping[str, str]) -> Path | None:
     """Return the private folder for what outlives a request, made if need be, or None if there can be none.
 
@@ -33,20 +37,30 @@ def state_directory(configured: Path | None, variables: Mapping[str, str]) -> Pa
         configured: The operator's choice.
         variables: The environment of the process; without a choice, the folder lies in its ``TMPDIR`` or ``/tmp``.
     """
+    try:
+        return require_state_directory(configured, variables)
+    except NoStateError as error:
+        _log.debug("%s", error)
+        return None
+
+
+def require_state_directory(configured: Path | None, variables: Mapping[str, str]) -> Path:
+    """Return what `state_directory` returns, or say why there is no such folder.
+
+    Raises:
+        NoStateError: It cannot be made, or is not private.
+    """
     folder = configured or _default_folder(variables)
     if not folder.is_absolute():
-        _log.debug("the state folder %s is not used: its path must be absolute", folder)
-        return None
+        raise NoStateError(f"the state folder {folder} is not used: its path must be absolute")
     try:
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
         status = folder.lstat()
     except (OSError, ValueError) as error:
-        _log.debug("the state folder %s cannot be made: %s", folder, error)
-        return None
+        raise NoStateError(f"the state folder {folder} cannot be made ({error})") from error
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-        _log.debug("the state folder %s is not used: it must be a folder of our user with mode 0700", folder)
-        return None
+        raise NoStateError(f"the state folder {folder} is not used: it must be a folder of our user with mode 0700")
     return folder
 
 

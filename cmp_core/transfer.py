@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,7 +117,11 @@ def copy_folder(
     try:
         folder = _Folder(filesystem, root, source, environment)
         files = folder.select_files()
-        asyncio.run(copy_files(files, folder.read, destination, environment))
+        with asyncio.Runner() as runner:
+            # asyncio's own pool grows with the cores of the machine, whoever needs the threads.
+            threads = ThreadPoolExecutor(environment.settings.max_connections, thread_name_prefix="copy")
+            runner.get_loop().set_default_executor(threads)
+            runner.run(copy_files(files, folder.read, destination, environment))
         if folder.select_files() != files:
             raise _changed(source)
     except OSError as error:

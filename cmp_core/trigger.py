@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cmp_core.bootstrap import variable_name
 from cmp_core.environment import BuildEnvironment, Override
 from cmp_core.errors import SourceValidationError, TriggerFileError
 from cmp_core.installed import TRIGGER_SUFFIX, InstalledBackend, describe
@@ -21,7 +22,6 @@ from cmp_core.validation import (
     raise_problems,
     unknown_key,
     validate,
-    variable_name,
 )
 
 MAX_BYTES = 64 * 1024

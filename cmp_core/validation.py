@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import UnionType
 from typing import Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
@@ -93,11 +92,6 @@ def collection_type(field: FieldInfo) -> Collection:
 def alias_of(name: str, field: FieldInfo) -> str:
     """Return the YAML key of the model's field `name`."""
     return field.alias or name
-
-
-def variable_name(key: str) -> str:
-    """Return how a camelCase key is written in a variable's name: ``requesterPays`` gives ``REQUESTER_PAYS``."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).upper()
 
 
 def echo(value: object) -> str:

@@ -57,6 +57,7 @@ class Sidecar:
     directory: Path
     state: Path
     variables: dict[str, str] = field(default_factory=dict)
+    patience: float = 120.0
 
     def run(self, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[bytes]":
         """Run one command to its end."""
@@ -67,7 +68,7 @@ class Sidecar:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
-            timeout=120,
+            timeout=self.patience,
         )
 
     @contextmanager

@@ -1,14 +1,16 @@
 """The benchmark measures what it says, and writes only between its marks."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from benchmarks import measure, report, scenario
+from benchmarks import crowd, measure, report, scenario
 from benchmarks.measure import Spread, Usage
+from cmp_core.settings import Settings
 
 
 def test_a_manifest_is_as_large_as_the_figures_say() -> None:
@@ -98,3 +100,49 @@ def test_the_documentation_has_a_place_for_the_figures() -> None:
     text = (Path(__file__).resolve().parent.parent / "docs" / "explanation" / "performance.md").read_text()
 
     assert text.count(report.BEGIN) == text.count(report.END) == 1
+
+
+def sleeper(command: str, folder: Path) -> "subprocess.Popen[bytes]":
+    """Start a process that holds 50 MB for a moment, and notes that it ran."""
+    code = f"import time; held = bytearray(50_000_000); open({command!r}, 'x').close(); time.sleep(0.5)"
+    return subprocess.Popen([sys.executable, "-c", code], cwd=folder, stderr=subprocess.PIPE)
+
+
+def test_a_crowd_runs_both_commands_of_every_request_at_once(tmp_path: Path) -> None:
+    """And what is measured is the memory of all together, at the moment when it is most."""
+    folders = [tmp_path / str(number) for number in range(3)]
+    for folder in folders:
+        folder.mkdir()
+
+    measured = crowd.measure_crowd("all", sleeper, folders)
+
+    assert [sorted(path.name for path in folder.iterdir()) for folder in folders] == [["generate", "init"]] * 3
+    assert 150_000_000 < measured.peak.proportional <= measured.peak.resident < 600_000_000
+    assert all(1 <= latency <= measured.seconds for latency in measured.latencies.values)
+    assert measured.seconds < 3 * 2 * 0.5 * 3
+
+
+def test_a_crowd_tells_how_many_were_in_time() -> None:
+    """A request that takes longer than the time-out would have been an error."""
+    measured = crowd.Crowd("all", 3, 60.04, Spread((10.0, 45.0, 60.0)), crowd.Memory(2_000_000_000, 1_000_000_000))
+
+    assert measured.row() == ("all", "1000 MB", "2000 MB", "60.0 s", "45.0 s (10.0 to 60.0)", "2 of 3")
+    assert Settings().timeout == crowd.IN_TIME_SECONDS
+
+
+def test_a_request_that_fails_ends_the_measuring_of_a_crowd(tmp_path: Path) -> None:
+    """A crowd that did not do its work must not look small."""
+
+    def fail(_command: str, folder: Path) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen([sys.executable, "-c", "exit('no bucket')"], cwd=folder, stderr=subprocess.PIPE)
+
+    with pytest.raises(SystemExit, match="init exited 1: no bucket"):
+        crowd.measure_crowd("all", fail, [tmp_path])
+
+
+def test_a_process_that_has_ended_holds_nothing() -> None:
+    """It may end between two looks."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+
+    assert crowd.read_memory(process.pid) == crowd.Memory(0, 0)

@@ -1,6 +1,7 @@
 """`init` and `generate` as Argo CD runs them, with what goes wrong in between."""
 
 import os
+import re
 import signal
 import socket
 import threading
@@ -236,7 +237,7 @@ def test_init_says_what_it_fetched(s3: S3Server, s3_sidecar: Sidecar) -> None:
     init = s3_sidecar.run("init")
 
     before, after = init.stderr.decode().splitlines()
-    assert before == "fetching s3://test-bucket/apps/demo for application demo"
+    assert re.fullmatch(r"fetching s3://test-bucket/apps/demo for application demo \[request [0-9a-f]{8}\]", before)
     assert after.startswith("fetched 2 files, 102 bytes, revision sha256:")
 
 

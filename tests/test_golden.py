@@ -7,6 +7,7 @@ is meant, ``UPDATE_GOLDEN=1`` writes what came out; read the difference before y
 """
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def read_objects(case: Path) -> dict[str, bytes]:
 def outcome(code: int, stderr: bytes, s3: S3Server) -> str:
     """Return the exit code and the error, without what differs from run to run."""
     text = stderr.decode()
-    return f"exit {code}\n" + text[text.find("error:") :].replace(s3.endpoint, "{endpoint}")
+    error = text[text.find("error:") :].replace(s3.endpoint, "{endpoint}")
+    return f"exit {code}\n" + re.sub(r"\[request [0-9a-f]{8}\]", "[request {request}]", error)
 
 
 @pytest.mark.s3

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from cmp_core import reporting
+from cmp_core.bootstrap import LogLevel
 from cmp_core.environment import NoProgress
 from cmp_core.errors import CmpError, FetchError
 from cmp_core.redact import Redactor
 from cmp_core.reporting import MAX_BYTES, MAX_ERROR_BYTES, MAX_LINE_BYTES, StderrHandler, TerminalProgress
+from cmp_core.summary import Summary
 
 
 @pytest.fixture
@@ -91,6 +93,57 @@ def test_all_lines_together_are_bounded(stderr: Path, log_format: str, text: str
     assert b"more bytes)" in content[before_error:]
 
 
+def long_summary(text: str) -> Summary:
+    """Return a summary whose texts are all of that text."""
+    summary = Summary("3f2a9c1d", application=text, project=text)
+    summary.source, summary.revision = text, text
+    return summary
+
+
+@pytest.mark.parametrize("text", ["x" * 100_000, '"' * 100_000, "é" * 100_000, "\x1b" * 100_000, "🙂\n" * 50_000])
+def test_the_id_survives_an_error_of_any_length(stderr: Path, text: str) -> None:
+    """It stands at the very end, where Argo CD shows it."""
+    handler = StderrHandler(Redactor(), "text", Summary("3f2a9c1d"))
+
+    say(handler, logging.ERROR, text)
+
+    content = stderr.read_text(encoding="utf-8")
+    assert len(content.encode()) <= MAX_BYTES
+    assert content.endswith(" more bytes) [request 3f2a9c1d]\n")
+
+
+@pytest.mark.parametrize("level", [logging.INFO, logging.ERROR])
+@pytest.mark.parametrize("text", ["x" * 100_000, '"' * 100_000, "é" * 100_000, "\x1b" * 100_000, "🙂\n" * 50_000])
+def test_a_line_of_json_is_whole_and_bounded(stderr: Path, text: str, level: int) -> None:
+    """However long the names and the message are, it parses, holds every key, and a good part of the message."""
+    handler = StderrHandler(Redactor(), "json", long_summary(text))
+    for _ in range(12):
+        say(handler, logging.INFO, text)
+    before = stderr.stat().st_size
+    record = logging.LogRecord("cmp_core", level, "file", 1, text, (), None)
+    vars(record).update(outcome="FetchError", exit_code=69)
+
+    handler.emit(record)
+
+    assert stderr.stat().st_size <= MAX_BYTES
+    *_, line = map(json.loads, stderr.read_bytes()[before:].splitlines())
+    assert (line["request"], line["outcome"], line["exitCode"]) == ("3f2a9c1d", "FetchError", 69)
+    assert all(line[key].endswith("…") for key in ("application", "project", "source", "revision"))
+    assert len(json.dumps(line["message"], ensure_ascii=False).encode()) > 1000
+
+
+def test_short_texts_of_a_summary_are_not_cut(stderr: Path) -> None:
+    """The longest names that Kubernetes knows, and a key that is long."""
+    handler = StderrHandler(Redactor(), "json", long_summary("n" * 253))
+    record = logging.LogRecord("cmp_core", logging.INFO, "file", 1, "said", (), None)
+    vars(record).update(outcome="ok")
+
+    handler.emit(record)
+
+    line = json.loads(stderr.read_bytes())
+    assert (line["application"], line["project"], line["source"]) == ("n" * 253, "n" * 253, "n" * 253)
+
+
 def test_one_line_takes_no_more_than_its_share(stderr: Path) -> None:
     """The line that Argo CD shows at its deadline must not be the only one."""
     handler = StderrHandler(Redactor())
@@ -129,7 +182,7 @@ def test_a_record_that_does_not_fit_its_arguments_is_still_said(stderr: Path) ->
 
 
 @pytest.mark.parametrize("level", ["info", "warning", "error"])
-def test_no_traceback_is_shown(stderr: Path, level: str) -> None:
+def test_no_traceback_is_shown(stderr: Path, level: LogLevel) -> None:
     """It would be shown in Argo CD's UI to somebody who can do nothing with it."""
     reporting.configure(level)
 
@@ -188,7 +241,7 @@ def test_warnings_go_the_way_of_libraries_messages(level: str, is_told: bool) ->
 
 
 @pytest.mark.parametrize(("level", "count"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
-def test_the_level_decides_what_is_said(stderr: Path, level: str, count: int) -> None:
+def test_the_level_decides_what_is_said(stderr: Path, level: LogLevel, count: int) -> None:
     """Each level adds one kind of line, and says each line once."""
     reporting.configure(level)
     log = logging.getLogger("cmp_core")
@@ -257,7 +310,7 @@ def test_a_failed_thread_of_a_library_is_told_to_nobody_but_debug(
     """Its traceback is no answer to the user, and would go past the redaction."""
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
 
-    def told(level: str) -> str:
+    def told(level: LogLevel) -> str:
         reporting.configure(level)
         thread = threading.Thread(target=lambda: 1 // 0)
         thread.start()

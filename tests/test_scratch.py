@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cmp_core import scratch
 from cmp_core.artifact import Artifact
 from cmp_core.errors import OutputError
 from cmp_core.scratch import KEY_BYTES, Scratch, _read_key
@@ -40,7 +41,7 @@ def leave(app: Path, state: Path | None, *, content: str = "ours", started: floa
         (files / "sub").mkdir()
         (files / "sub" / "a.yaml").write_text(content, encoding="utf-8")
         artifact = Artifact.from_directory(files, revision="r1")
-        return scratch.leave(files, artifact, fingerprint=FINGERPRINT, started=started or time.time())
+        return scratch.leave(files, artifact, fingerprint=FINGERPRINT, started=started or time.monotonic())
 
 
 def take(app: Path, state: Path | None, *, fingerprint: str = FINGERPRINT, max_age: float = 45) -> str | None:
@@ -59,7 +60,7 @@ def fail_half_way(files: Path, seen: list[tuple[int, list[Path]]]) -> None:
 def leave_over_a_folder(scratch: Scratch, files: Path) -> None:
     """Do what `init` does where the record cannot be written."""
     (files.parent / "record.json").mkdir()
-    scratch.leave(files, Artifact.from_directory(files), fingerprint=FINGERPRINT, started=time.time())
+    scratch.leave(files, Artifact.from_directory(files), fingerprint=FINGERPRINT, started=time.monotonic())
 
 
 def left(app: Path) -> Path:
@@ -80,7 +81,7 @@ def test_what_init_left_is_taken_once(app: Path, state: Path) -> None:
 
 def test_the_handover_tells_revision_and_age(app: Path, state: Path) -> None:
     """The deadline of `generate` counts from the beginning of `init`."""
-    leave(app, state, started=time.time() - 10)
+    leave(app, state, started=time.monotonic() - 10)
 
     with Scratch(app, state).taken(fingerprint=FINGERPRINT, max_age=45) as handover:
         assert handover is not None
@@ -96,7 +97,9 @@ def test_an_artifact_below_the_workspace_is_found_again(app: Path, state: Path) 
     with scratch.workspace() as files:
         (files / "inner" / "sub").mkdir(parents=True)
         (files / "inner" / "sub" / "a.yaml").write_text("inner", encoding="utf-8")
-        scratch.leave(files, Artifact.from_directory(files / "inner"), fingerprint=FINGERPRINT, started=time.time())
+        scratch.leave(
+            files, Artifact.from_directory(files / "inner"), fingerprint=FINGERPRINT, started=time.monotonic()
+        )
 
     taken = take(app, state)
 
@@ -136,9 +139,48 @@ def test_another_request_never_gets_it(app: Path, state: Path) -> None:
 @pytest.mark.parametrize("age", [46, -60])
 def test_what_is_too_old_or_from_the_future_is_never_used(app: Path, state: Path, age: float) -> None:
     """A folder that stayed behind is not this request's."""
-    leave(app, state, started=time.time() - age)
+    leave(app, state, started=time.monotonic() - age)
 
     taken = take(app, state, max_age=45)
+
+    assert taken is None
+
+
+def test_what_another_boot_left_is_never_used(
+    app: Path, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its clock began at another moment, so that its age says nothing."""
+    leave(app, state)
+    (tmp_path / "boot_id").write_text("another", encoding="ascii")
+    monkeypatch.setattr(scratch, "_BOOT_ID", tmp_path / "boot_id")
+
+    taken = take(app, state)
+
+    assert taken is None
+
+
+def test_a_clock_that_is_set_meanwhile_plays_no_part(app: Path, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set back or forward, what was left is as old as it is."""
+    leave(app, state)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+
+    taken = take(app, state)
+
+    assert taken == "ours"
+
+
+@pytest.mark.parametrize("changed", ["seconds", "boot"])
+def test_a_record_without_a_field_of_ours_is_never_taken(app: Path, state: Path, changed: str) -> None:
+    """A sidecar of an older version may have left it, with the same key."""
+    left_by_us = Scratch(app, state)
+    leave(app, state)
+    file = left(app) / "record.json"
+    payload = json.loads(json.loads(file.read_text(encoding="utf-8"))["payload"])
+    del payload[changed]
+    text = json.dumps(payload)
+    file.write_text(json.dumps({"payload": text, "code": left_by_us._authenticate(text)}), encoding="utf-8")
+
+    taken = take(app, state)
 
     assert taken is None
 

@@ -67,6 +67,8 @@ def test_the_file_sets_every_kind_of_key(file: Path) -> None:
         ("timeout: 3601\n", "FILE:1: `timeout` must be at most 3600, not `3601`"),
         ("connectTimeout: inf\n", "FILE:1: `connectTimeout` must be at most 3600, not `inf`"),
         ("readTimeout: nan\n", "FILE:1: `readTimeout` must be at most 3600, not `nan`"),
+        ("maxConcurrency: 0\n", "FILE:1: `maxConcurrency` must be at least 1, not `0`"),
+        ("maxConcurrency: 1025\n", "FILE:1: `maxConcurrency` must be at most 1024, not `1025`"),
         ("maxAttempts: 11\n", "FILE:1: `maxAttempts` must be at most 10, not `11`"),
         ("# top\n\ntimeot: 5\n", "FILE:3: unknown key `timeot`: did you mean `timeout`?"),
         ("limits:\n  object: 5\n", "FILE:2: unknown key `object`: did you mean `objects`?"),

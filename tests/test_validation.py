@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
 
+from cmp_core.bootstrap import variable_name
 from cmp_core.errors import ConfigError
 from cmp_core.models import Limits, Pattern, Quantity, SourceLimits, StrictModel
 from cmp_core.strictyaml import KeyPath
@@ -21,7 +22,6 @@ from cmp_core.validation import (
     raise_problems,
     unknown_key,
     validate,
-    variable_name,
 )
 
 
