@@ -14,6 +14,7 @@ import yaml
 from docs_support import DOCS, PAGES, ROOT, Block, blocks_of, headings_of, links_of
 
 from cmp_core import cli, errors, outline, trigger
+from cmp_core.deadline import INTERRUPTED, TERMINATED
 from cmp_core.environment import SETTINGS_PATH, BuildEnvironment
 from cmp_core.errors import CmpError, SourceValidationError
 from cmp_core.installed import find_backend, installed_backends
@@ -130,7 +131,7 @@ def test_pages_link_within_the_documentation(page: Path) -> None:
     [
         ("reference/trigger-file.md", f"at most {trigger.MAX_BYTES // 1024} KiB large and {MAX_DEPTH} levels deep"),
         ("reference/settings.md", f"`{SETTINGS_PATH}`"),
-        ("reference/exit-codes.md", f"{cli.INTERRUPTED} after an interrupt (Ctrl-C), {cli.TERMINATED} after SIGTERM"),
+        ("reference/exit-codes.md", f"{INTERRUPTED} after an interrupt (Ctrl-C), {TERMINATED} after SIGTERM"),
         ("explanation/bytes.md", f"nest deeper than {outline.MAX_DEPTH} levels"),
         ("explanation/security.md", f"at most {trigger.MAX_BYTES // 1024} KiB of it"),
         ("explanation/security.md", f"at most {MAX_LINE_BYTES} bytes, and {MAX_ERROR_BYTES // 1024} KiB are kept free"),
@@ -244,7 +245,7 @@ def test_the_targets_that_are_named_exist() -> None:
     named = {
         target
         for page in PAGES
-        for target in re.findall(r"(?:`|^)make (?:-s )?([a-z-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
+        for target in re.findall(r"(?:`|^)make (?:-s )?([a-z0-9-]+)", page.read_text(encoding="utf-8"), re.MULTILINE)
     }
 
     assert {"demo", "test", "check", "docs-generate"} <= named

@@ -44,7 +44,8 @@ def test_generating_mends_a_stale_page_and_leaves_the_prose(tmp_path: Path) -> N
 def test_every_generated_block_has_its_place_in_a_page() -> None:
     """A block that no page holds would be rendered in vain, and one that two pages hold is said twice."""
     script = (ROOT / "tools" / "generate_docs.py").read_text(encoding="utf-8")
-    pages = "".join(page.read_text(encoding="utf-8") for page in (DOCS / "reference").glob("*.md"))
+    folders = (DOCS / "explanation", DOCS / "reference")
+    pages = "".join(page.read_text(encoding="utf-8") for folder in folders for page in folder.glob("*.md"))
     blocks = re.findall(r'^    "([\w-]+)": (?:render_\w+|lambda)', script, re.MULTILINE)
 
     assert len(blocks) >= 10

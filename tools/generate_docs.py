@@ -1,8 +1,8 @@
-"""Fill the blocks of the reference pages that come from the code, or with --check tell which pages are stale.
+"""Fill the blocks of the pages that come from the code, or with --check tell which pages are stale.
 
-A page below docs/reference/ is prose with blocks between ``<!-- generated NAME -->`` and ``<!-- /generated -->``.
-A block is rendered from what the code holds (models, parsers, docstrings), never from what a library prints, so
-that it comes out the same on every supported Python.
+A page below docs/reference/ or docs/explanation/ is prose with blocks between ``<!-- generated NAME -->`` and
+``<!-- /generated -->``. A block is rendered from what the code holds (models, parsers, docstrings, tables of tests),
+never from what a library prints, so that it comes out the same on every supported Python.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -20,14 +21,16 @@ from typing import Any
 
 import cmp_core
 from cmp_core import cli, errors, hookspecs, testing, transfer
+from cmp_core.bootstrap import variable_name
 from cmp_core.errors import CmpError
 from cmp_core.installed import find_backend, installed_backends
 from cmp_core.manager import load_backend
 from cmp_core.models import Limits, Source, SourceLimits, StrictModel
 from cmp_core.settings import Settings, setting_variables
-from cmp_core.validation import variable_name
 
-REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+TESTS = ROOT / "tests"
 
 _BLOCK = re.compile(r"(?P<head><!-- generated (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- /generated -->)", re.DOTALL)
 _UNITS = {"Gi": 2**30, "Mi": 2**20, "Ki": 2**10}
@@ -39,21 +42,22 @@ Schema = Mapping[str, Any]
 
 def main(arguments: Sequence[str]) -> int:
     """Write the pages, or check them, and return the exit code."""
-    parser = argparse.ArgumentParser(description="Fill the blocks of the reference pages that come from the code.")
+    parser = argparse.ArgumentParser(description="Fill the blocks of the pages that come from the code.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail where a page is stale")
     check = parser.parse_args(arguments).check
     stale = 0
-    for page in sorted(REFERENCE.glob("*.md")):
+    for page in sorted(chain(DOCS.glob("explanation/*.md"), DOCS.glob("reference/*.md"))):
         before = page.read_text(encoding="utf-8")
         after = _BLOCK.sub(_fill, before)
         if after == before:
             continue
         stale += 1
+        name = page.relative_to(ROOT)
         if check:
-            print(f"docs/reference/{page.name} is stale: run `make docs-generate`", file=sys.stderr)
+            print(f"{name} is stale: run `make docs-generate`", file=sys.stderr)
         else:
             page.write_text(after, encoding="utf-8")
-            print(f"wrote docs/reference/{page.name}", file=sys.stderr)
+            print(f"wrote {name}", file=sys.stderr)
     return 1 if check and stale else 0
 
 
@@ -104,16 +108,32 @@ def render_hooks() -> str:
     )
 
 
-def render_contract() -> str:
-    """Return the table of rules that the contract suite holds a backend to."""
-    tests = {name: item for name, item in vars(testing.BackendContract).items() if name.startswith("test_")}
+def render_contract(suite: type[testing.BackendContract] = testing.BackendContract) -> str:
+    """Return the table of rules that a contract suite holds a backend to."""
+    tests = {name: item for name, item in vars(suite).items() if name.startswith("test_")}
     return _table(("Test", "Because"), ((f"`{name}`", _summary(item)) for name, item in tests.items()))
+
+
+def render_faults(part: str) -> str:
+    """Return one part of the table of faults, which the tests of each row hold true."""
+    heads = ("What happens", "Result", "Text", "Asked", "Answer within")
+    return _table(heads, map(_fault_cells, _faults().TABLE[part]))
+
+
+def render_fault_settings() -> str:
+    """Return what the rows of the table of faults run with."""
+    return f"A row runs with {_variables(_faults().SETTINGS)}, unless it says otherwise."
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "commands": render_commands,
     "contract": render_contract,
+    "diagnosis-contract": lambda: render_contract(testing.DiagnosisContract),
     "errors": render_errors,
+    "faults-answers": lambda: render_faults("answers"),
+    "faults-service": lambda: render_faults("service"),
+    "faults-settings": render_fault_settings,
+    "faults-wire": lambda: render_faults("wire"),
     "hooks": render_hooks,
     "limits": lambda: _keys_table(SourceLimits),
     "names": lambda: _names_table(cmp_core),
@@ -238,6 +258,23 @@ def _default(schema: Schema) -> str:
     if schema["required"]:
         return "required"
     return f"`{_plain(value, schema)}`" if isinstance(value, str | int | float) else ""
+
+
+def _faults() -> ModuleType:
+    """Return the table of faults, which lies with the tests."""
+    if str(TESTS) not in sys.path:
+        sys.path.append(str(TESTS))
+    return import_module("e2e.faults")
+
+
+def _fault_cells(row: Any) -> tuple[str, ...]:
+    what = f"{row.what} ({_variables(row.settings)})" if row.settings else row.what
+    result = f"{row.error.exit_code}, `{row.error.__name__}`" if row.error else "the manifests"
+    return what, result, row.text, "–" if row.asked is None else str(row.asked), f"{row.seconds:g} s"  # noqa: RUF001  # a dash
+
+
+def _variables(settings: Mapping[str, str]) -> str:
+    return ", ".join(f"`{name}={value}`" for name, value in settings.items())
 
 
 def _plain(value: object, schema: Schema) -> str:

@@ -1,11 +1,15 @@
 """What the end-to-end tests share: the programs that `make tools` builds, and an S3 server of their own."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
+from e2e import cmp_client, cmp_server
+from e2e.contract import TRIGGER, Checkout, Plugin, StartPlugin
 from e2e_support import ACCESS_KEY, SECRET_KEY, S3Server
 
 from tools import binaries, versitygw
@@ -51,3 +55,44 @@ def s3(versitygw_endpoint: str) -> Iterator[S3Server]:
     server.clear()
     yield server
     client.close()
+
+
+@pytest.fixture(scope="session")
+def cmp_messages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
+    """What `argocd-cmp-server` and its clients say to each other, as classes."""
+    return cmp_client.compile_messages(tmp_path_factory.mktemp("cmp"))
+
+
+@pytest.fixture(scope="session")
+def start_plugin(tool: Find, versitygw_endpoint: str, cmp_messages: Mapping[str, Any]) -> StartPlugin:
+    """A function that runs the genuine server with a sidecar's variables and a plugin file of ours."""
+    program = tool("argocd")
+    s3_variables = S3Server(versitygw_endpoint, None).variables
+
+    @contextmanager
+    def start(
+        *, plugin: Path = cmp_server.PLUGIN, command: Path = cmp_server.COMMAND, **variables: str
+    ) -> Iterator[Plugin]:
+        text = plugin.read_text(encoding="utf-8")
+        with (
+            cmp_server.run(program, s3_variables | variables, plugin=text, command=command) as server,
+            cmp_client.connect(server.socket, cmp_messages) as client,
+        ):
+            yield Plugin(server, client)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def plugin(start_plugin: StartPlugin) -> Iterator[Plugin]:
+    """The genuine server of the whole run, with our plugin.yaml and the settings' defaults."""
+    with start_plugin() as started:
+        yield started
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A checkout whose application reads from S3."""
+    checkout = Checkout(tmp_path / "checkout")
+    checkout.write({"s3-source.yaml": TRIGGER})
+    return checkout

@@ -3,14 +3,17 @@
 import base64
 import hashlib
 import itertools
+import logging
+import re
 import threading
+import time
 import zlib
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from awscrt import checksums
-from cmp_backend_s3 import listing
+from cmp_backend_s3 import fetching, listing
 from cmp_backend_s3.integrity import find_corruption
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,7 +57,7 @@ def test_an_object_replaced_after_the_listing_starts_it_over(put: Any, fetch_sou
     artifact = fetch_source("p")
 
     assert [(artifact.root / name).read_bytes() for name in artifact.files] == [b"new a", b"new b"]
-    assert len(faults.listings) == 2
+    assert len(faults.listings) == 3
 
 
 def test_an_answer_with_another_etag_starts_over_too(put: Any, fetch_source: Any, faults: Any) -> None:
@@ -74,7 +77,7 @@ def test_an_answer_with_another_etag_starts_over_too(put: Any, fetch_source: Any
     artifact = fetch_source("p")
 
     assert (artifact.root / "a.yaml").read_bytes() == b"new"
-    assert len(faults.listings) == 2
+    assert len(faults.listings) == 3
 
 
 def test_an_object_that_vanishes_starts_the_listing_over(
@@ -99,8 +102,11 @@ def test_a_path_that_vanishes_is_not_found(s3: Any, bucket: str, put: Any, fetch
         fetch_source("p")
 
 
-def test_a_path_that_keeps_changing_is_an_error(put: Any, fetch_source: Any, faults: Any) -> None:
-    """After three outdated listings the error tells how to publish."""
+def test_a_path_that_keeps_changing_is_an_error(
+    put: Any, fetch_source: Any, faults: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After three outdated listings, with pauses in which the writer may finish, the error tells how to publish."""
+    monkeypatch.setattr(fetching, "PAUSES", (0.3, 0.5))
     put({"p/a.yaml": b"0"})
     counter = itertools.count(1)
 
@@ -111,11 +117,39 @@ def test_a_path_that_keeps_changing_is_an_error(put: Any, fetch_source: Any, fau
         return honour_if_match(request, forward, faults.Reply)
 
     faults.script = script
+    started = time.monotonic()
 
     with pytest.raises(TransientFetchError, match=r"3 listings in a row were outdated.*a prefix of its own"):
         fetch_source("p")
 
     assert len(faults.listings) == 3
+    assert time.monotonic() - started >= 0.4
+
+
+def test_the_deadline_says_that_the_path_keeps_changing(
+    put: Any, fetch_source: Any, faults: Any, make_environment: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no time is left for another round, the user still reads why."""
+    monkeypatch.setattr(fetching, "PAUSES", (30.0,))
+    put({"p/a.yaml": b"0"})
+    faults.script = replaced_once(lambda: put({"p/a.yaml": b"1"}))
+
+    with pytest.raises(DeadlineExceededError, match=r"stopped after 1 s while fetching s3://.*/p, which changes while"):
+        fetch_source("p", make_environment(timeout=1))
+
+
+def test_a_fetch_that_started_over_says_so(
+    bucket: str, put: Any, fetch_source: Any, faults: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line tells the operator that somebody writes where others read."""
+    put({"p/a.yaml": b"0"})
+    faults.script = replaced_once(lambda: put({"p/a.yaml": b"1"}))
+
+    with caplog.at_level(logging.INFO, "cmp_core"):
+        fetch_source("p")
+
+    told = [record.message for record in caplog.records if "changed" in record.message]
+    assert told == [f"s3://{bucket}/p changed while it was read; round 2 was in order"]
 
 
 @pytest.mark.parametrize("change", ["added", "deleted", "replaced"])
@@ -150,6 +184,45 @@ def test_a_change_while_several_pages_are_read_starts_over(
     assert change != "replaced" or (artifact.root / "0.yaml").read_bytes() == b"new"
 
 
+def test_a_page_that_mixes_two_moments_starts_over(put: Any, fetch_source: Any, faults: Any) -> None:
+    """A service may look at one key after the other: when it has passed `a`, `a` is added, then `z` is replaced."""
+    put({"p/z.yaml": b"old"})
+
+    def script(request: Any, forward: Any) -> Any:
+        if len(faults.listings) > 1 or not request.is_listing:
+            return None
+        put({"p/a.yaml": b"new"})
+        put({"p/z.yaml": b"new"})
+        reply = forward()
+        reply.body = re.sub(rb"<Contents><Key>p/a.yaml</Key>.*?</Contents>", b"", reply.body, flags=re.DOTALL)
+        return reply
+
+    faults.script = script
+
+    artifact = fetch_source("p")
+
+    assert artifact.files == ("a.yaml", "z.yaml")
+    assert len(faults.listings) == 4
+
+
+def test_every_listing_is_confirmed_after_the_last_object(put: Any, fetch_source: Any, faults: Any) -> None:
+    """One page alone may hold keys of different moments, and what the store gives is not asked for again."""
+    put({"p/a.yaml": b"a", "p/b.yaml": b"b"})
+
+    fetch_source("p")
+
+    assert [request.is_listing for request in faults.requests] == [True, False, False, True]
+
+
+def test_one_object_needs_no_second_listing(put: Any, fetch_source: Any, faults: Any) -> None:
+    """A single object is a state by itself: S3 replaces it as a whole."""
+    put({"p/a.yaml": b"a"})
+
+    fetch_source("p/a.yaml")
+
+    assert [request.is_listing for request in faults.requests] == [True, True, False]
+
+
 def test_a_repeated_page_is_an_error_and_no_loop(put: Any, fetch_source: Any, faults: Any) -> None:
     """A service that gives one continuation token twice would be asked for ever."""
     body = (
@@ -180,7 +253,7 @@ def test_a_body_that_breaks_off_is_read_again(put: Any, fetch_source: Any, fault
     put({"p/a.yaml": b"0123456789"})
 
     def script(request: Any, forward: Any) -> Any:
-        if request.is_listing or len(faults.gets) > 2:
+        if request.is_listing or len(faults.gets) > 1:
             return None
         reply = forward()
         reply.sent = 4
@@ -191,7 +264,7 @@ def test_a_body_that_breaks_off_is_read_again(put: Any, fetch_source: Any, fault
     artifact = fetch_source("p", None)
 
     assert (artifact.root / "a.yaml").read_bytes() == b"0123456789"
-    assert len(faults.gets) == 3
+    assert len(faults.gets) == 2
 
 
 def test_a_body_that_always_breaks_off_is_transient(put: Any, fetch_source: Any, faults: Any) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from cmp_core.testing import BackendContract
+from cmp_core.testing import DiagnosisContract
 
 
-class TestS3(BackendContract):
+class TestS3(DiagnosisContract):
     """The shared suite, on moto behind a server that refuses or fails where a rule asks for it."""
 
     backend = "s3"

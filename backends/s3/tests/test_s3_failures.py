@@ -169,7 +169,7 @@ def test_half_of_the_credentials_is_told_from_none(fetch_source: Any, monkeypatc
         (429, "TooManyRequests", TransientFetchError, "was throttled"),
         (500, "InternalError", TransientFetchError, "failed on the service's side (InternalError) at every try"),
         (503, "ServiceUnavailable", TransientFetchError, "failed on the service's side"),
-        (400, "RequestTimeout", TransientFetchError, "got no answer in time"),
+        (400, "RequestTimeout", TransientFetchError, "was given up by the service (RequestTimeout)"),
         (418, "Teapot", FetchError, "failed (Teapot)"),
     ],
 )
@@ -378,7 +378,7 @@ def test_the_proxy_serves_both_ways(
     artifact = fetch_source("p", make_environment(endpoint="http://s3.invalid:9000"))
 
     assert artifact.files == ("a.yaml",)
-    assert [seen.headers["host"] for seen in faults.requests] == ["s3.invalid:9000"] * 2
+    assert [seen.headers["host"] for seen in faults.requests] == ["s3.invalid:9000"] * 3
 
 
 def test_speaking_tls_to_a_plain_port_is_a_tls_failure(fetch_source: Any, faults: Any, make_environment: Any) -> None:

@@ -28,6 +28,7 @@ def seen_by_client(environment: BuildEnvironment, **fields: Any) -> dict[str, An
                 "region": connection.client.meta.region_name,
                 "verify": connection.verify,
                 "config": connection.client.meta.config,
+                "default_config": connection.session.get_default_client_config(),
             }
 
     return asyncio.run(look())
@@ -159,13 +160,18 @@ def test_a_profiles_endpoint_that_is_no_url_is_a_configuration_error(
 
 
 def test_the_operators_settings_bound_the_client() -> None:
-    """Time-outs, tries and connections of the SDK are those of the settings."""
+    """Time-outs and connections of the SDK are those of the settings; its tries for S3 are our own loop's."""
     settings = Settings(connectTimeout=1.5, readTimeout=2.5, maxAttempts=3, maxConnections=7)
 
-    config = seen_by_client(BuildEnvironment(settings=settings))["config"]
+    seen = seen_by_client(BuildEnvironment(settings=settings))
 
-    assert (config.connect_timeout, config.read_timeout, config.max_pool_connections) == (1.5, 2.5, 7)
-    assert (config.retries["mode"], config.retries["total_max_attempts"]) == ("standard", 3)
+    for config in (seen["config"], seen["default_config"]):
+        assert (config.connect_timeout, config.read_timeout, config.max_pool_connections) == (1.5, 2.5, 7)
+    assert (seen["config"].retries["mode"], seen["config"].retries["total_max_attempts"]) == ("standard", 1)
+    assert (seen["default_config"].retries["mode"], seen["default_config"].retries["total_max_attempts"]) == (
+        "standard",
+        3,
+    )
 
 
 def test_the_real_aws_is_asked_by_the_buckets_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +249,7 @@ def test_the_buckets_region_is_found_by_itself(
     artifact = fetch_source("p")
 
     assert artifact.files == ("a.yaml", "b.yaml")
-    assert len(faults.listings) == 2
+    assert len(faults.listings) == 3
     assert len(faults.gets) == 2
     assert all("/eu-central-1/s3/" in seen.headers["authorization"] for seen in faults.gets)
 

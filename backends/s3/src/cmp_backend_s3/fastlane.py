@@ -1,8 +1,8 @@
 """Own the short way to an object: one signed GET without the SDK's machinery around it, for the plain case only.
 
 The SDK spends most of its time on parameters, endpoint rules and response parsing that are the same for
-every object of a bucket. Here they are taken over from a request that the SDK itself has made. Whatever
-is not a plain answer is None, and the SDK's own call decides what it means.
+every object of a bucket. Here they are taken over from a request that the SDK itself has made. An
+answer that is neither plain nor an error is None, and the SDK's own call decides what it means.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -10,18 +10,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
-from aiobotocore.httpsession import AIOHTTPSession
 from botocore import UNSIGNED
 from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSPreparedRequest, AWSRequest
-from botocore.exceptions import BotoCoreError
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, HeadersDict
+from botocore.exceptions import ClientError
+from botocore.parsers import create_parser
 from botocore.utils import get_environ_proxies, percent_encode
 
 from cmp_backend_s3.session import Connection
+from cmp_backend_s3.transport import Transport
 
 _ONE_READ = 2**20  # bytes
 _CHUNK = 256 * 1024  # bytes
+_LONGEST_ERROR = 64 * 1024  # bytes
 
 Answer = tuple[Mapping[str, str], bytes]
 """An answer's headers, their names in lower case, and its body."""
@@ -64,15 +65,21 @@ class FastLane:
 
     connection: Connection
     address: BucketAddress
-    http: AIOHTTPSession
+    http: Transport
 
     async def get(self, key: str, etag: str, size: int) -> Answer | None:
-        """Return the object, or None where the SDK must find out what is the matter."""
+        """Return the object, or None where the SDK must find the way.
+
+        Raises:
+            ClientError: The service refused; the SDK's own parser has read its answer.
+            BotoCoreError: As the SDK's own call would; aiohttp's errors and OSError likewise.
+        """
+        response = await self.http.send(await self._make_request(key, etag))
         try:
-            response = await self.http.send(await self._make_request(key, etag))
             return await _read_answer(response, size)
-        except (BotoCoreError, aiohttp.ClientError, OSError):
-            return None
+        finally:
+            if not response.raw.content.at_eof():
+                response.raw.close()
 
     async def _make_request(self, key: str, etag: str) -> AWSPreparedRequest:
         headers = {"If-Match": etag, "User-Agent": self.address.user_agent, "x-amz-checksum-mode": "ENABLED"}
@@ -93,7 +100,7 @@ async def open_fast_lane(connection: Connection, address: BucketAddress) -> Asyn
         yield None
         return
     settings = connection.settings
-    http = AIOHTTPSession(
+    http = Transport(
         max_pool_connections=settings.max_connections,
         proxies=get_environ_proxies(address.url),
         timeout=(settings.connect_timeout, settings.read_timeout),
@@ -104,17 +111,13 @@ async def open_fast_lane(connection: Connection, address: BucketAddress) -> Asyn
 
 
 async def _read_answer(response: Any, size: int) -> Answer | None:
-    """Read a plain answer to its end, which frees its connection for the next; cut any other off."""
-    is_read = False
-    try:
-        if response.status_code != 200:
-            return None
-        content = await read_body(response.raw.content, response.headers, size)
-        is_read = len(content) == size
-        return response.headers, content
-    finally:
-        if not is_read:
-            response.raw.close()
+    """Read an answer to its end, which frees its connection for the next."""
+    if response.status_code < 400:
+        is_plain = response.status_code == 200
+        return (response.headers, await read_body(response.raw.content, response.headers, size)) if is_plain else None
+    body = await read_body(response.raw.content, {}, _LONGEST_ERROR)
+    answer = {"status_code": response.status_code, "headers": HeadersDict(response.headers), "body": body}
+    raise ClientError(create_parser("rest-xml").parse(answer, None), "GetObject")
 
 
 async def read_body(stream: Any, headers: Mapping[str, str], size: int) -> bytes:

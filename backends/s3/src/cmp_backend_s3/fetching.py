@@ -1,8 +1,12 @@
 """Own a whole fetch: list, read, and start over until both show one state that the path really had."""
 
 import asyncio
+import logging
+import random
 import shutil
+from collections.abc import Awaitable
 from pathlib import Path
+from typing import TypeVar
 
 from cmp_backend_s3.fastlane import BucketAddress, open_fast_lane
 from cmp_backend_s3.listing import Listing, list_source
@@ -13,8 +17,15 @@ from cmp_core import Artifact, BuildEnvironment, SourceNotFoundError, TransientF
 from cmp_core.store import Store, open_store
 from cmp_core.transfer import RemoteFile, copy_files, revision_of, select_files
 
-ROUNDS = 3
-"""How often a listing is tried before somebody writes too much to read a whole state."""
+Result = TypeVar("Result")
+
+PAUSES = (1.0, 3.0)
+"""The longest pause before each further round, in seconds; the shortest is half of it.
+
+A round is a listing and its objects. A small upload is over by the last one; with a larger one nobody should wait.
+"""
+
+_log = logging.getLogger("cmp_core.s3")
 
 
 def fetch_objects(source: S3Source, destination: Path, environment: BuildEnvironment) -> Artifact:
@@ -24,16 +35,23 @@ def fetch_objects(source: S3Source, destination: Path, environment: BuildEnviron
         FetchError: As the hook says; the destination is empty then.
         ConfigError: The source and the sidecar's AWS configuration do not go together.
     """
-    files = asyncio.run(_fetch_in_time(source, destination, environment))
+    files = asyncio.run(in_time(_fetch(source, destination, environment), environment))
     return Artifact.from_directory(destination, revision=revision_of(files))
 
 
-async def _fetch_in_time(source: S3Source, destination: Path, environment: BuildEnvironment) -> tuple[RemoteFile, ...]:
+async def in_time(work: Awaitable[Result], environment: BuildEnvironment) -> Result:
+    """Do some work of a request before its deadline passes.
+
+    Raises:
+        DeadlineExceededError: The time ran out.
+    """
     limit = asyncio.timeout(environment.deadline.remaining())
     try:
         async with limit:
-            return await _fetch(source, destination, environment)
-    except TimeoutError:
+            return await work
+    except (TimeoutError, asyncio.CancelledError):
+        # A task group that failed before may have left the task marked as cancelled (CPython issue 116720, until 3.13):
+        # then the time-out does not come as a TimeoutError.
         if limit.expired():
             raise environment.deadline.error() from None
         raise
@@ -43,26 +61,46 @@ async def _fetch(source: S3Source, destination: Path, environment: BuildEnvironm
     async with connect(source, environment) as connection:
         address = BucketAddress()
         address.watch(connection)
-        for _ in range(ROUNDS):
-            listing = await list_source(connection)
-            files = _select(listing, connection)
-            try:
-                async with open_fast_lane(connection, address) as lane:
-                    reader = ObjectReader(connection, lane, _open_store(environment), listing.prefix)
-                    await copy_files(files, reader.read, destination, environment)
-            except OutdatedListingError:
-                _empty(destination)
-                continue
-            if listing.pages == 1 or _select(await list_source(connection), connection) == files:
+        for outdated, longest_pause in enumerate((0.0, *PAUSES)):
+            await asyncio.sleep(longest_pause * random.uniform(0.5, 1))  # noqa: S311  # spreads load, hides nothing
+            files = await _fetch_once(connection, address, destination, environment)
+            if files is not None:
+                if outdated:
+                    _log.info("%s changed while it was read; round %d was in order", source.location, outdated + 1)
                 return files
             _empty(destination)
+            environment.deadline.step = f"fetching {source.location}, which changes while it is read"
     raise TransientFetchError(
-        f"{source.location} changes faster than it can be read ({ROUNDS} listings in a row were outdated): publish "
-        "each release below a prefix of its own, and let `path` name it"
+        f"{source.location} changes faster than it can be read ({len(PAUSES) + 1} listings in a row were outdated): "
+        "publish each release below a prefix of its own, and let `path` name it"
     )
 
 
-def _select(listing: Listing, connection: Connection) -> tuple[RemoteFile, ...]:
+async def _fetch_once(
+    connection: Connection, address: BucketAddress, destination: Path, environment: BuildEnvironment
+) -> tuple[RemoteFile, ...] | None:
+    """Return what was fetched, or None where it is no state that the path had as a whole at one moment."""
+    listing = await list_source(connection)
+    files = select(listing, connection)
+    try:
+        async with open_fast_lane(connection, address) as lane:
+            reader = ObjectReader(connection, lane, _open_store(environment), listing.prefix)
+            await copy_files(files, reader.read, destination, environment)
+    except OutdatedListingError:
+        return None
+    # No service says that the keys of a page are all of one moment, and what the store gave was not asked for.
+    if listing.is_one_object or select(await list_source(connection), connection) == files:
+        return files
+    return None
+
+
+def select(listing: Listing, connection: Connection) -> tuple[RemoteFile, ...]:
+    """Return what the source asks for of a listing.
+
+    Raises:
+        SourceNotFoundError: Nothing of it.
+        FetchError: More than the limits allow, or what cannot be stored.
+    """
     source = connection.source
     files = select_files(listing.files, source, source.limits.under(connection.settings.limits))
     if files:

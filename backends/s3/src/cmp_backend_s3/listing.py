@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cmp_backend_s3.failures import Call, escape, explained, not_s3
+from cmp_backend_s3.failures import Call, escape, not_s3
 from cmp_backend_s3.session import Connection
 from cmp_backend_s3.source import WHOLE_BUCKET
 from cmp_core import LimitExceededError, SourceNotFoundError, TransientFetchError
@@ -23,12 +23,12 @@ class Listing:
     Attributes:
         prefix: What the keys have before the files' paths.
         files: The objects, in the order of the service.
-        pages: How many answers it took; one answer alone shows one moment.
+        is_one_object: Whether the path is the key of this object, and no folder.
     """
 
     prefix: str
     files: tuple[RemoteFile, ...]
-    pages: int = 1
+    is_one_object: bool = False
 
 
 async def list_source(connection: Connection) -> Listing:
@@ -48,7 +48,7 @@ async def list_source(connection: Connection) -> Listing:
     if nearest and nearest.path == path:
         prefix, _, name = path.rpartition("/")
         prefix += "/" if prefix else ""
-        return Listing(prefix, (RemoteFile(name, nearest.size, nearest.etag),))
+        return Listing(prefix, (RemoteFile(name, nearest.size, nearest.etag),), is_one_object=True)
     raise _nothing_there(connection, path, folder, nearest)
 
 
@@ -61,11 +61,14 @@ async def _list_folder(connection: Connection, prefix: str) -> Listing:
         page = await _get_page(connection, call, prefix, token, PAGE_KEYS)
         files += _files_of(page, prefix, call)
         if not page["IsTruncated"]:
-            return Listing(prefix, tuple(files), pages=len(tokens))
+            return Listing(prefix, tuple(files))
         _check_bound(files, connection)
         token = page.get("NextContinuationToken", "")
         if token in tokens:
-            raise TransientFetchError(f"{call} does not come to an end: the service repeats a page; ask again later")
+            raise TransientFetchError(
+                f"{call} does not come to an end: the service repeats a page, or does not say where the next one is: "
+                "ask again later"
+            )
         tokens.add(token)
 
 
@@ -79,18 +82,27 @@ async def _find_nearest(connection: Connection, prefix: str) -> RemoteFile | Non
 
 async def _get_page(connection: Connection, call: Call, prefix: str, token: str, keys: int) -> Mapping[str, Any]:
     options = connection.request_options | ({"ContinuationToken": token} if token else {})
-    with explained(call):
-        page = await connection.client.list_objects_v2(
-            Bucket=connection.source.bucket, Prefix=prefix, MaxKeys=keys, **options
-        )
-    if "IsTruncated" not in page:
+
+    async def ask(_: int) -> Mapping[str, Any]:
+        try:
+            return await connection.client.list_objects_v2(  # type: ignore[no-any-return]  # the SDK has no types
+                Bucket=connection.source.bucket, Prefix=prefix, MaxKeys=keys, **options
+            )
+        except UnicodeError:
+            raise
+        except ValueError as error:  # a number that is none
+            raise not_s3(call) from error
+
+    page = await connection.retries.run(call, ask)
+    # A page that says both that it is the last and where the next one is would pass for the end of a smaller prefix.
+    if "IsTruncated" not in page or (page.get("NextContinuationToken") and not page["IsTruncated"]):
         raise not_s3(call)
-    return page  # type: ignore[no-any-return]  # the SDK has no types
+    return page
 
 
 def _files_of(page: Mapping[str, Any], prefix: str, call: Call) -> list[RemoteFile]:
     entries = page.get("Contents", ())
-    if not all(entry["Key"].startswith(prefix) and entry.get("ETag") for entry in entries):
+    if not all(entry.get("Key", "").startswith(prefix) and entry.get("ETag") and "Size" in entry for entry in entries):
         raise not_s3(call)
     return [RemoteFile(entry["Key"][len(prefix) :], entry["Size"], entry["ETag"]) for entry in entries]
 

@@ -1,22 +1,18 @@
 """Own the reading of one object: from the store or the service, tried again where that can help, and verified."""
 
-import asyncio
-import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from botocore.exceptions import ClientError, FlexibleChecksumError
 
-from cmp_backend_s3.failures import BROKEN, FOREIGN, OUTDATED, Call, code_of, explain
+from cmp_backend_s3.failures import OUTDATED, Call, code_of
 from cmp_backend_s3.fastlane import Answer, FastLane, read_body
 from cmp_backend_s3.integrity import find_corruption
 from cmp_backend_s3.session import Connection
-from cmp_core import IntegrityError
+from cmp_core import IntegrityError, TransientFetchError
 from cmp_core.store import Store, store_key
 from cmp_core.transfer import RemoteFile
 
-_FIRST_PAUSE = 0.2  # seconds; doubles with every try
-_LONGEST_PAUSE = 5.0  # seconds
 _MOST_STORED = 2**20  # bytes; a larger object is rare and would push many others out
 
 
@@ -64,65 +60,62 @@ class ObjectReader:
         return store_key(endpoint, bucket, self.prefix + file.path, file.etag, self.connection.identity.name)
 
     async def _download(self, file: RemoteFile) -> bytes:
-        """Try until the object arrives whole, a bounded number of times."""
-        tries = self.connection.settings.max_attempts
-        corruption = ""
-        for attempt in range(1, tries + 1):
+        """Try until the object arrives whole, a bounded number of times; content that is wrong is tried once more."""
+        call = self.connection.call("s3:GetObject", self.prefix + file.path)
+        seen: list[_WrongContentError] = []
+
+        async def ask(attempt: int) -> bytes:
             try:
                 return await self._get(file, is_first=attempt == 1)
-            except BROKEN as error:
-                if attempt == tries:
-                    raise explain(error, self._call(file)) from error
-            except _CorruptionError as error:
-                if corruption or attempt == tries:
-                    raise self._corrupted(file, error) from error
-                corruption = str(error)
-            await asyncio.sleep(_pause(attempt))
-        raise AssertionError("the last try returns or raises")
+            except _WrongContentError as error:
+                if seen:
+                    raise _corrupted(call, error) from error
+                seen.append(error)
+                raise
+
+        try:
+            return await self.connection.retries.run(call, ask)
+        except _WrongContentError as error:
+            raise _corrupted(call, error) from error
 
     async def _get(self, file: RemoteFile, *, is_first: bool) -> bytes:
         """Ask for the object, by the short way first, and hold the answer against the listing."""
         key = self.prefix + file.path
-        answer = await self.lane.get(key, file.etag, file.size) if self.lane and is_first else None
-        headers, content = answer or await self._ask_sdk(file)
-        if headers.get("etag", file.etag).strip('"') != file.etag.strip('"'):
+        try:
+            answer = await self.lane.get(key, file.etag, file.size) if self.lane and is_first else None
+            headers, content = answer or await self._ask_sdk(file)
+        except ClientError as error:
+            if code_of(error) in OUTDATED:
+                raise OutdatedListingError(key) from error
+            raise
+        if "etag" not in headers:
+            raise _WrongContentError("came without an ETag")
+        if headers["etag"].strip('"') != file.etag.strip('"'):
             raise OutdatedListingError(key)
         if corruption := find_corruption(content, headers, file.size):
-            raise _CorruptionError(corruption)
+            raise _WrongContentError(corruption)
         return content
 
     async def _ask_sdk(self, file: RemoteFile) -> Answer:
         """Ask for the object by the SDK's own call, which tries again by itself and knows every kind of refusal."""
         options = {"IfMatch": file.etag, "ChecksumMode": "ENABLED", **self.connection.request_options}
         key = self.prefix + file.path
-        try:
-            response = await self.connection.client.get_object(Bucket=self.connection.source.bucket, Key=key, **options)
-        except FOREIGN as error:
-            if isinstance(error, ClientError) and code_of(error) in OUTDATED:
-                raise OutdatedListingError(key) from error
-            raise explain(error, self._call(file)) from error
+        response = await self.connection.client.get_object(Bucket=self.connection.source.bucket, Key=key, **options)
         headers, body = response["ResponseMetadata"]["HTTPHeaders"], response["Body"]
         try:
             return headers, await read_body(body, headers, file.size)
         except FlexibleChecksumError as error:
-            raise _CorruptionError("does not have its checksum") from error
+            raise _WrongContentError("does not have its checksum") from error
         finally:
             body.close()
 
-    def _call(self, file: RemoteFile) -> Call:
-        return self.connection.call("s3:GetObject", self.prefix + file.path)
 
-    def _corrupted(self, file: RemoteFile, error: "_CorruptionError") -> IntegrityError:
-        return IntegrityError(
-            f"{self._call(file)} brought content that {error}, more than once: look for what rewrites answers on the "
-            "way, and upload the object again"
-        )
-
-
-class _CorruptionError(Exception):
+class _WrongContentError(TransientFetchError):
     """An answer's content is not what was announced; the text is a clause that says how."""
 
 
-def _pause(attempt: int) -> float:
-    """Return how long to wait before the next try, in seconds: exponential, with full jitter."""
-    return random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt))  # noqa: S311  # spreads load, hides nothing
+def _corrupted(call: Call, error: _WrongContentError) -> IntegrityError:
+    return IntegrityError(
+        f"{call} brought content that {error}, more than once: look for what rewrites answers on the way, and upload "
+        "the object again"
+    )

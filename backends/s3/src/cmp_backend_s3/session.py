@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import s3fs
 from aiobotocore.config import AioConfig
@@ -16,15 +16,24 @@ from botocore.utils import parse_timestamp
 
 from cmp_backend_s3.failures import Call, explain, explained
 from cmp_backend_s3.identity import ANONYMOUS, Identity, describe_credentials
+from cmp_backend_s3.retrying import Retries
 from cmp_backend_s3.source import S3Source
+from cmp_backend_s3.transport import Transport, ask_region_once
 from cmp_core import BuildEnvironment, ConfigError, Settings
 from cmp_core.transfer import quote_path
 
 DEFAULT_REGION = "us-east-1"
 
 _ENDPOINT = re.compile(r"https?://[^\s/?#@]+(/[^\s?#@]*)?")
-_ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+_REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _CA_VARIABLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+
+class Choice(NamedTuple):
+    """A value that was chosen, empty where the SDK chooses, and where it comes from, for messages."""
+
+    value: str
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,8 @@ class Connection:
         verify: The CA bundle's path, or True for the SDK's own.
         source: What is asked for.
         settings: The operator's settings.
+        session: The SDK's session, for clients of other services.
+        retries: The tries of every call.
     """
 
     client: Any
@@ -50,6 +61,8 @@ class Connection:
     verify: str | bool
     source: S3Source
     settings: Settings
+    session: AioSession
+    retries: Retries
 
     @property
     def request_options(self) -> dict[str, str]:
@@ -77,20 +90,25 @@ async def connect(source: S3Source, environment: BuildEnvironment) -> AsyncItera
         region = find_region(source, environment.variables, session.get_scoped_config())
         filesystem = _make_filesystem(source, environment.settings, session, endpoint, region)
         client = await filesystem.set_session()
+    ask_region_once(client)
+    retries = Retries(environment.settings.max_attempts, environment.deadline)
     try:
         with explained(call):
             credentials = None if source.anonymous else await session.get_credentials()
             identity = await _identify(credentials, source, session, environment.variables, call)
-        yield Connection(
-            client=client,
-            credentials=credentials,
-            identity=identity,
-            region=region,
-            endpoint=endpoint or _foreign_endpoint(client.meta.endpoint_url),
-            verify=session.get_config_variable("ca_bundle"),
-            source=source,
-            settings=environment.settings,
-        )
+        with retries.told():
+            yield Connection(
+                client=client,
+                credentials=credentials,
+                identity=identity,
+                region=region,
+                endpoint=endpoint or _foreign_endpoint(client.meta.endpoint_url),
+                verify=session.get_config_variable("ca_bundle"),
+                source=source,
+                settings=environment.settings,
+                session=session,
+                retries=retries,
+            )
     finally:
         await client.close()
 
@@ -101,28 +119,41 @@ def find_endpoint(environment: BuildEnvironment) -> str:
     Raises:
         ConfigError: A variable holds something else than a URL.
     """
+    return choose_endpoint(environment, "S3").value or environment.settings.endpoint or ""
+
+
+def choose_endpoint(environment: BuildEnvironment, service: str) -> Choice:
+    """Return the URL that a variable names for a service: its own variable comes before the one for all.
+
+    Raises:
+        ConfigError: The variable holds something else than a URL.
+    """
     variables = environment.variables
     if variables.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() != "true":
-        for name in _ENDPOINT_VARIABLES:
+        for name in (f"AWS_ENDPOINT_URL_{service}", "AWS_ENDPOINT_URL"):
             value = variables.get(name, "").strip()
             if value and not _ENDPOINT.fullmatch(value):
                 raise ConfigError(
                     f"{name} is no URL: write `https://HOST[:PORT]` without user and password, or unset it"
                 )
             if value:
-                return value
-    return environment.settings.endpoint or ""
+                return Choice(value, name)
+    return Choice("")
 
 
 def find_region(source: S3Source, variables: Mapping[str, str], profile: Mapping[str, Any]) -> str:
     """Return the region to ask first; a bucket that lies elsewhere tells so."""
-    return (
-        source.region
-        or variables.get("AWS_REGION")
-        or variables.get("AWS_DEFAULT_REGION")
-        or profile.get("region")
-        or DEFAULT_REGION
+    return choose_region(source, variables, profile).value
+
+
+def choose_region(source: S3Source, variables: Mapping[str, str], profile: Mapping[str, Any]) -> Choice:
+    """Return the region to ask first: the first that is named anywhere, or the SDK's own."""
+    named = (
+        Choice(source.region or "", "the trigger file"),
+        *(Choice(variables.get(name, ""), name) for name in _REGION_VARIABLES),
+        Choice(profile.get("region") or "", "the AWS profile"),
     )
+    return next((choice for choice in named if choice.value), Choice(DEFAULT_REGION, "the default"))
 
 
 def find_ca_bundle(variables: Mapping[str, str], profile: Mapping[str, Any]) -> str | bool:
@@ -131,14 +162,22 @@ def find_ca_bundle(variables: Mapping[str, str], profile: Mapping[str, Any]) -> 
     Raises:
         ConfigError: The bundle cannot be read.
     """
-    named = [(name, variables.get(name)) for name in _CA_VARIABLES]
-    named.insert(1, ("`ca_bundle` of the AWS profile", profile.get("ca_bundle")))
-    for name, path in named:
-        if path and not Path(path).is_file():
-            raise ConfigError(f"{name} names {quote_path(path)}, which is no file here: correct the path, or unset it")
-        if path:
-            return path
-    return True
+    return choose_ca_bundle(variables, profile).value or True
+
+
+def choose_ca_bundle(variables: Mapping[str, str], profile: Mapping[str, Any]) -> Choice:
+    """Return the CA bundle's path, empty for the SDK's own.
+
+    Raises:
+        ConfigError: The bundle cannot be read.
+    """
+    named = [Choice(variables.get(name, ""), name) for name in _CA_VARIABLES]
+    named.insert(1, Choice(profile.get("ca_bundle") or "", "`ca_bundle` of the AWS profile"))
+    chosen = next((choice for choice in named if choice.value), Choice(""))
+    path, name = chosen
+    if path and not Path(path).is_file():
+        raise ConfigError(f"{name} names {quote_path(path)}, which is no file here: correct the path, or unset it")
+    return chosen
 
 
 def _open_session(environment: BuildEnvironment) -> AioSession:
@@ -148,7 +187,8 @@ def _open_session(environment: BuildEnvironment) -> AioSession:
     session = AioSession(session_vars={"profile": (None, None, profile, None)})
     session.set_config_variable("ca_bundle", find_ca_bundle(variables, session.get_scoped_config()))
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_time)
-    session.set_default_client_config(AioConfig(**_client_options(environment.settings)))
+    settings = environment.settings
+    session.set_default_client_config(AioConfig(**_client_options(settings, attempts=settings.max_attempts)))
     return session
 
 
@@ -169,7 +209,7 @@ def _make_filesystem(
         asynchronous=True,
         cache_regions=False,
         client_kwargs={"region_name": region},
-        config_kwargs=_client_options(settings),
+        config_kwargs=_client_options(settings, attempts=1),  # `retrying` owns the others
         endpoint_url=endpoint or None,
         key=None,
         password=None,
@@ -186,12 +226,13 @@ def _make_filesystem(
     )
 
 
-def _client_options(settings: Settings) -> dict[str, Any]:
+def _client_options(settings: Settings, *, attempts: int) -> dict[str, Any]:
     return {
         "connect_timeout": settings.connect_timeout,
+        "http_session_cls": Transport,
         "max_pool_connections": settings.max_connections,
         "read_timeout": settings.read_timeout,
-        "retries": {"mode": "standard", "total_max_attempts": settings.max_attempts},
+        "retries": {"mode": "standard", "total_max_attempts": attempts},
         "user_agent_extra": "cmp-backend-s3",
     }
 

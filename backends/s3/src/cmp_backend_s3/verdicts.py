@@ -61,11 +61,6 @@ WRONG_REGION = Verdict(
     ConfigError,
     "{call} was refused ({code}): the bucket is not in the region {region}: set `region` to the bucket's own",
 )
-NO_REGION = Verdict(
-    ConfigError,
-    "{call} was redirected without a word where to: the bucket is not in the region {region}: set `region` to the "
-    "bucket's own",
-)
 BAD_CONFIGURATION = Verdict(
     ConfigError, "{call} could not be made ({type}): correct the source or the sidecar's AWS configuration{said}"
 )
@@ -78,6 +73,11 @@ TIMED_OUT = Verdict(
     "{call} got no answer in time ({type}): check the network, or raise `connectTimeout` and `readTimeout` "
     "in the operator's settings",
 )
+GIVEN_UP = Verdict(
+    TransientFetchError,
+    "{call} was given up by the service ({code}) at every try, since it took too long: check the network, and ask "
+    "again later",
+)
 REFUSED = Verdict(
     TransientFetchError,
     "{call} could not connect ({type}): check that the endpoint is right and reachable from the sidecar",
@@ -89,12 +89,45 @@ NO_NAME = Verdict(
 NO_PROXY = Verdict(
     TransientFetchError, "{call} could not connect through the proxy: check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
 )
+PROXY_LOGIN = Verdict(
+    ConfigError,
+    "{call} could not connect through the proxy, which demands a user and password (407): write them into HTTPS_PROXY "
+    "or HTTP_PROXY, or name the endpoint in NO_PROXY",
+)
+PROXY_REFUSAL = Verdict(
+    FetchError,
+    "{call} could not connect through the proxy, which refused ({status}): let it allow the endpoint, or name the "
+    "endpoint in NO_PROXY",
+)
 NO_TRUST = Verdict(
     FetchError,
     "{call} could not connect: TLS failed ({reason}): name the CA that signed the endpoint's certificate in "
-    "AWS_CA_BUNDLE, and check that the endpoint speaks https",
+    "AWS_CA_BUNDLE",
 )
-BROKEN_OFF = Verdict(TransientFetchError, "{call} broke off ({type}) at every try: check the network, ask again later")
+OLD_CERTIFICATE = Verdict(
+    FetchError,
+    "{call} could not connect: TLS failed ({reason}): renew the endpoint's certificate, and check the node's clock",
+)
+OTHER_CERTIFICATE = Verdict(
+    FetchError,
+    "{call} could not connect: TLS failed ({reason}): name the endpoint by a name that its certificate holds",
+)
+NO_TLS = Verdict(
+    FetchError, "{call} could not connect: TLS failed ({reason}): check that the endpoint speaks https on this port"
+)
+BROKEN_OFF = Verdict(
+    TransientFetchError, "{call} broke off ({type}) at every try: check the network, and ask again later"
+)
+GARBLED = Verdict(
+    TransientFetchError,
+    "{call} brought an answer against the rules of HTTP ({type}) at every try: look for a proxy or load balancer on "
+    "the way, and ask again later",
+)
+UNREADABLE = Verdict(
+    TransientFetchError,
+    "{call} brought an answer that cannot be read (status {status}) at every try: ask again later, and check the "
+    "endpoint and HTTPS_PROXY",
+)
 NO_S3 = Verdict(
     FetchError,
     "{call} was not answered as S3 does: a proxy or web page seems to stand in its place: check the endpoint and "
@@ -102,7 +135,7 @@ NO_S3 = Verdict(
 )
 PAGE = Verdict(
     TransientFetchError,
-    "{call} was answered by a web page ({code}) at every try, not by S3: ask again later, and check the endpoint and "
+    "{call} was answered by a web page ({status}) at every try, not by S3: ask again later, and check the endpoint and "
     "HTTPS_PROXY",
 )
 ARCHIVED = Verdict(
@@ -136,6 +169,7 @@ CODES: dict[str, Verdict] = {
     "InvalidObjectState": ARCHIVED,
     "InvalidToken": EXPIRED,
     "NoSuchBucket": NO_BUCKET,
+    "NotImplemented": OTHER,
     "PermanentRedirect": WRONG_REGION,
     "Redirect": WRONG_REGION,
     "RequestExpired": SKEWED,
@@ -143,7 +177,7 @@ CODES: dict[str, Verdict] = {
     "RequestThrottled": THROTTLED,
     "RequestThrottledException": THROTTLED,
     "RequestTimeTooSkewed": SKEWED,
-    "RequestTimeout": TIMED_OUT,
+    "RequestTimeout": GIVEN_UP,
     "ServiceUnavailable": SERVER,
     "SignatureDoesNotMatch": BAD_SIGNATURE,
     "SlowDown": THROTTLED,
@@ -157,7 +191,23 @@ CODES: dict[str, Verdict] = {
 }
 """What each error code of S3 and STS means; any other is judged by its status."""
 
-STATUSES = {301: WRONG_REGION, 302: NO_S3, 307: WRONG_REGION, 401: DENIED, 403: DENIED, 429: THROTTLED}
+STATUSES = {
+    301: WRONG_REGION,
+    302: NO_S3,
+    303: NO_S3,
+    304: NO_S3,
+    307: WRONG_REGION,
+    308: NO_S3,
+    401: DENIED,
+    403: DENIED,
+    404: NO_BUCKET,
+    408: GIVEN_UP,
+    429: THROTTLED,
+}
+"""What a status means where no code says more."""
+
+CERTIFICATES = {9: OLD_CERTIFICATE, 10: OLD_CERTIFICATE, 62: OTHER_CERTIFICATE, 64: OTHER_CERTIFICATE}
+"""What OpenSSL's X509_V_ERR codes mean, as far as it is not that nobody vouches."""
 
 TYPES: tuple[tuple[tuple[type[BaseException], ...], Verdict], ...] = (
     ((sdk.NoCredentialsError,), NO_CREDENTIALS),
@@ -174,7 +224,8 @@ TYPES: tuple[tuple[tuple[type[BaseException], ...], Verdict], ...] = (
         BROKEN_CREDENTIALS,
     ),
     ((sdk.ProxyConnectionError, aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError), NO_PROXY),
-    ((sdk.SSLError, ssl.SSLError), NO_TRUST),
+    ((ssl.SSLCertVerificationError,), NO_TRUST),
+    ((sdk.SSLError, ssl.SSLError), NO_TLS),
     ((aiohttp.ClientConnectorDNSError, gaierror), NO_NAME),
     ((sdk.ConnectTimeoutError, sdk.ReadTimeoutError, TimeoutError), TIMED_OUT),
     (
@@ -184,12 +235,15 @@ TYPES: tuple[tuple[tuple[type[BaseException], ...], Verdict], ...] = (
             sdk.IncompleteReadError,
             aiohttp.ClientPayloadError,
             aiohttp.ServerDisconnectedError,
+            BrokenPipeError,
+            ConnectionAbortedError,
+            ConnectionResetError,
         ),
         BROKEN_OFF,
     ),
+    ((aiohttp.ClientResponseError, aiohttp.http_exceptions.HttpProcessingError), GARBLED),
     ((sdk.EndpointConnectionError, ConnectionError), REFUSED),
     ((ResponseParserError,), NO_S3),
-    ((RecursionError,), NO_REGION),
     ((sdk.HTTPClientError,), OTHER_TYPE),
     ((sdk.BotoCoreError, ValueError), BAD_CONFIGURATION),
 )
