@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cmp_core.errors import TransientFetchError as TransientFetchError
     from cmp_core.errors import TriggerFileError as TriggerFileError
     from cmp_core.errors import UsageError as UsageError
+    from cmp_core.finding import Finding as Finding
     from cmp_core.hookspecs import FetchNested as FetchNested
     from cmp_core.hookspecs import hookimpl as hookimpl
     from cmp_core.models import Limits as Limits
@@ -72,6 +73,7 @@ _HOMES = {
     "TransientFetchError": "errors",
     "TriggerFileError": "errors",
     "UsageError": "errors",
+    "Finding": "finding",
     "FetchNested": "hookspecs",
     "hookimpl": "hookspecs",
     "Limits": "models",
@@ -96,6 +98,7 @@ __all__ = [
     "EmptyRenderError",
     "FetchError",
     "FetchNested",
+    "Finding",
     "IntegrityError",
     "LimitExceededError",
     "Limits",

@@ -14,6 +14,7 @@ import pluggy
 from cmp_core.artifact import Artifact
 from cmp_core.documents import Document
 from cmp_core.environment import BuildEnvironment
+from cmp_core.finding import Finding
 from cmp_core.models import Source
 
 PROJECT = "cmp_core"
@@ -99,4 +100,24 @@ def render(artifact: Artifact, source: Source, environment: BuildEnvironment) ->
 
     Raises:
         RenderError: The content cannot be turned into manifests; name the file and the line.
+    """
+
+
+@hookspec(firstresult=True)
+def diagnose(source: Source | None, environment: BuildEnvironment) -> Iterable[Finding]:  # type: ignore[empty-body]  # a hook spec has no body
+    """Check step by step what a fetch needs, and tell of each step whether it works.
+
+    Optional: without it ``cmp-core doctor`` checks only what the host knows. The findings are asked for one
+    by one and told in that order, so yield each as soon as it is known, the nearest cause first: what stands
+    in the environment, then the network, then the service, then a small read of the very source. A check that
+    an earlier failure makes pointless is ``skipped`` and says so. Nothing is written, and no secret told.
+
+    Args:
+        source: The validated trigger file; None where only the sidecar is to be checked.
+        environment: Who asks, the operator's settings and the deadline. Set ``environment.deadline.step`` to
+            what is being done, and bound every wait by ``environment.deadline.remaining()`` (seconds).
+
+    Returns:
+        The findings; `Finding.of_error` makes one of an error that `fetch` would raise. What the hook itself
+        raises becomes a finding and ends the diagnosis.
     """

@@ -3,7 +3,7 @@
 What a backend does wrong is told in one line that names its distribution and version.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +16,7 @@ from cmp_core.artifact import Artifact
 from cmp_core.documents import Document
 from cmp_core.environment import BuildEnvironment
 from cmp_core.errors import BackendLoadError, CmpError
+from cmp_core.finding import Finding
 from cmp_core.hookspecs import PROJECT, FetchNested, hookimpl
 from cmp_core.installed import InstalledBackend
 from cmp_core.models import Source
@@ -83,6 +84,22 @@ class Backend:
         if not all(isinstance(document, Document) for document in documents):
             raise CmpError(f"{self.installed}: `render` must return Documents: report it there")
         return documents
+
+    def diagnose(self, source: Source | None, environment: BuildEnvironment) -> Iterator[Finding]:
+        """Yield what the backend's `diagnose` finds, as it finds it; nothing where it has none.
+
+        Raises:
+            CmpError: The backend ended its diagnosis with an error, or has a defect.
+        """
+        found = self._call(
+            "diagnose",
+            environment,
+            lambda: iter(self._hooks.diagnose(source=source, environment=environment) or ()),
+        )
+        while (finding := self._call("diagnose", environment, lambda: next(found, None))) is not None:
+            if not isinstance(finding, Finding):
+                raise CmpError(f"{self.installed}: `diagnose` must yield Findings: report it there")
+            yield finding
 
     def _call(self, hook: str, environment: BuildEnvironment, call: Callable[[], Result]) -> Result:
         """Let the backend's own errors pass, and put its name before anything else that it raises."""

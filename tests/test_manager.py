@@ -114,7 +114,7 @@ def test_a_missing_attribute_is_a_broken_import(fake_site: FakeSite) -> None:
     [
         ("fetsch", "there is no hook `fetsch`: did you mean `fetch`?"),
         ("source_modle", "there is no hook `source_modle`: did you mean `source_model`?"),
-        ("zzz", "there is no hook `zzz`: the hooks are source_model, fetch, render"),
+        ("zzz", "there is no hook `zzz`: the hooks are source_model, fetch, render, diagnose"),
     ],
 )
 def test_a_misspelt_hook_fails(fake_site: FakeSite, written: str, told: str) -> None:
