@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,16 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 DISCOVERING = ROOT / "plugin.yaml"
 NAMED = ROOT / "deploy" / "plugin-named.yaml"
+ASKING = ROOT / "deploy" / "plugin-discover-command.yaml"
 COMMAND_KEYS = {"command", "args"}
 SPEC_KEYS: dict[str, set[str]] = {
-    "discover": {"fileName", "find"},
+    "discover": {"find"},
     "generate": COMMAND_KEYS,
     "init": COMMAND_KEYS,
     "parameters": {"static", "dynamic"},
 }
 
-both = pytest.mark.parametrize("path", [DISCOVERING, NAMED], ids=["discovering", "named"])
+every = pytest.mark.parametrize("path", [DISCOVERING, NAMED, ASKING], ids=["discovering", "named", "asking"])
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -33,13 +35,12 @@ def read(path: Path) -> dict[str, Any]:
 def commands(path: Path) -> list[list[str]]:
     """Return every command line of the plugin file."""
     spec = read(path)["spec"]
-    return [
-        part["command"] + part.get("args", [])
-        for part in (spec["init"], spec["generate"], spec["parameters"]["dynamic"])
-    ]
+    parts = [spec["init"], spec["generate"], spec["parameters"]["dynamic"]]
+    find = spec.get("discover", {}).get("find", {})
+    return [part["command"] + part.get("args", []) for part in [*parts, *([find] if "command" in find else [])]]
 
 
-@both
+@every
 def test_a_plugin_file_holds_only_keys_that_argo_cd_knows(path: Path) -> None:
     """Argo CD ignores an unknown key without a word, so a typing mistake has to be found here."""
     content = read(path)
@@ -52,7 +53,7 @@ def test_a_plugin_file_holds_only_keys_that_argo_cd_knows(path: Path) -> None:
         assert set(part) <= SPEC_KEYS[key]
 
 
-@both
+@every
 def test_the_plugin_is_called_what_applications_call_it(path: Path) -> None:
     """Argo CD finds the socket by the plugin's name; spec.version would become part of it."""
     application = yaml.safe_load((ROOT / "examples" / "quickstart" / "application.yaml").read_text())
@@ -63,7 +64,7 @@ def test_the_plugin_is_called_what_applications_call_it(path: Path) -> None:
     assert "version" not in read(path)["spec"]
 
 
-@both
+@every
 def test_every_command_is_the_console_script_by_its_absolute_path(path: Path) -> None:
     """A relative path, a shell or `python -m` would let the application's repository choose what runs."""
     for command in commands(path):
@@ -71,7 +72,7 @@ def test_every_command_is_the_console_script_by_its_absolute_path(path: Path) ->
         assert len(command) == 2
 
 
-@both
+@every
 def test_every_command_exists(path: Path) -> None:
     """A renamed subcommand would otherwise be noticed only in the cluster."""
     script = Path(sys.executable).parent / "cmp-core"
@@ -82,22 +83,37 @@ def test_every_command_exists(path: Path) -> None:
         assert f"cmp-core {subcommand}" in result.stdout
 
 
-def test_discovery_looks_for_the_trigger_file_of_an_installed_backend() -> None:
-    """The file that Argo CD looks for is the one that the host reads."""
-    file_name = read(DISCOVERING)["spec"]["discover"]["fileName"]
+def test_discovery_finds_the_trigger_files_of_the_built_in_backends_and_no_other() -> None:
+    """The braces name every distribution below backends/, by the entry point that it declares, once and in order."""
+    projects = [tomllib.loads(path.read_text()) for path in ROOT.glob("backends/*/pyproject.toml")]
+    built_in = sorted(name for project in projects for name in project["project"]["entry-points"]["cmp_core"])
 
-    assert file_name == "s3-source.yaml"
-    assert file_name.removesuffix("-source.yaml") in entry_points(group="cmp_core").names
-    assert (ROOT / "examples" / "quickstart" / "app" / file_name).is_file()
+    discover = read(DISCOVERING)["spec"]["discover"]
+
+    assert built_in
+    assert discover == {"find": {"glob": f"{{{','.join(built_in)}}}-source.yaml"}}
+    assert all(name.isalnum() for name in built_in)
 
 
-def test_the_named_plugin_differs_in_discovery_alone() -> None:
-    """Two files with one content drift apart unless a test compares them."""
-    discovering, named = read(DISCOVERING), read(NAMED)
+def test_the_quick_start_is_discovered() -> None:
+    """The example's folder holds a trigger file of a built-in backend, which is installed."""
+    (trigger,) = (ROOT / "examples" / "quickstart" / "app").iterdir()
+    glob = read(DISCOVERING)["spec"]["discover"]["find"]["glob"]
 
-    assert "discover" not in named["spec"]
-    del discovering["spec"]["discover"]
-    assert discovering == named
+    backend = trigger.name.removesuffix("-source.yaml")
+
+    assert backend in glob[1 : glob.index("}")].split(",")
+    assert backend in entry_points(group="cmp_core").names
+
+
+def test_the_plugin_files_differ_in_discovery_alone() -> None:
+    """Three files with one content drift apart unless a test compares them."""
+    discovering, named, asking = (read(path)["spec"] for path in (DISCOVERING, NAMED, ASKING))
+
+    assert "discover" not in named
+    assert asking.pop("discover") == {"find": {"command": ["/opt/cmp-core/bin/cmp-core", "discover"]}}
+    assert discovering.pop("discover")
+    assert discovering == named == asking
 
 
 def test_the_image_holds_the_command_and_the_plugin_file_where_they_are_looked_for() -> None:
