@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from cmp_core.documents import Document, place
 from cmp_core.environment import Application
 from cmp_core.errors import EmptyRenderError, RenderError
-from cmp_core.outline import Node, entries, is_merge, pairs, read_outline
+from cmp_core.nodes import Node, entries, is_merge, pairs
+from cmp_core.outline import read_outline
+from cmp_core.scalars import read_key
 
 NEVER_EMPTY = "an empty result is never a success, because Argo CD would keep it and prune what runs"
 
 _MOST_PROBLEMS = 10
-
-# Plain scalars that YAML 1.1 reads as a boolean or a number: no apiVersion and no kind looks like one.
-_NOT_TEXT = re.compile(r"(?i:true|false|yes|no|on|off|y|n)|[-+.]?[0-9][0-9a-fA-Fxob_.:+-]*|[-+]?\.(?i:inf|nan)")
 
 _Identity = tuple[str, str, str, str]
 
@@ -77,6 +76,8 @@ class _Inspection:
         except RenderError as error:
             self.problems.append(str(error))
             return
+        if root.is_null:
+            return  # an anchor or a tag and nothing else: Argo CD drops it
         problems = list(_root_problems(document, root))
         if problems:
             self.problems += problems
@@ -132,8 +133,12 @@ def _object_problem(document: Document, node: Node) -> str | None:
             f"add what is missing, or {_exclude(document)}"
         )
     for key in ("apiVersion", "kind"):
-        if fields[key].is_plain and _NOT_TEXT.fullmatch(fields[key].text or ""):
+        value = read_key(fields[key])
+        if value and value.type != "string":
             return f"{here}: YAML does not read the value of `{key}` as text: put it in quotes"
+    version = str(fields["apiVersion"].text)
+    if version.count("/") > 1:
+        return f"{here}: the apiVersion `{version}` has more than one `/`: write `group/version`"
     return None
 
 
@@ -159,15 +164,15 @@ def _key_problems(document: Document, root: Node) -> Iterator[str]:
         line = document.line + key.line
         if is_merge(key):
             continue
-        if key.text is None:
-            yield f"{place(document.path, line)}: a key is no text: write `key: value`"
-        elif key.text in lines:
+        name = read_key(key)
+        text = name.name if name else ""
+        if text in lines:
             yield (
-                f"{place(document.path, line)}: the key `{key.text}` stands on line {lines[key.text]} already, and "
+                f"{place(document.path, line)}: the key `{text}` stands on line {lines[text]} already, and "
                 "Argo CD would drop that: put a line `---` between two objects, or remove one of the keys"
             )
         else:
-            lines[key.text] = line
+            lines[text] = line
 
 
 def _items(document: Document, root: Node) -> list[Node] | str | None:

@@ -32,7 +32,7 @@ def split_documents(content: bytes, path: str) -> list[Document]:
 
     Only what stands around a document is left out: byte order marks, ``%YAML``, ``---`` and ``...`` lines, and
     documents that are empty, null or nothing but comments. Comments before an object stay with it. JSON objects that
-    follow each other (``{}{}``, or one a line) are documents of their own.
+    follow each other (``{}{}``, or one a line) are documents of their own, and so is what begins on the line after one.
 
     A line that begins with ``---`` or ``...`` and ends there, or goes on with a blank, is a boundary wherever it
     stands: YAML knows no scalar that may hold it. Whether a document is YAML at all is told by the check of what is
@@ -74,15 +74,20 @@ def place(path: str, line: int) -> str:
     return f"{path}:{line}"
 
 
-# What may begin a line between or around documents. A marker must end there or go on with a blank; `---x` and `%`
-# lines are only looked at, and so is a byte order mark, which is no text where a line begins.
+# What Argo CD's splitter takes for blanks after `---`.
+_WHITE = " \t\v\f\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+
+# What may begin a line between or around documents. A marker must end there or go on with a blank, `---` also with a
+# comment; `---x` and `%` lines are only looked at, and so is a byte order mark, which is no text where a line begins.
 _SPECIAL_LINE = re.compile(
-    r"^(?P<bom>\ufeff*)(?:(?P<marker>---|\.\.\.)(?P<rest>[ \t][^\n]*)?\r?$|(?P<other>---|%)|(?<=\ufeff))", re.MULTILINE
+    rf"^(?P<bom>\ufeff*)(?:(?P<marker>---(?=[#\r\n{_WHITE}]|\Z)|\.\.\.(?=[ \t\r\n]|\Z))(?P<rest>[^\r\n][^\n]*)?\r?$"
+    r"|(?P<other>---|%)|(?<=\ufeff))",
+    re.MULTILINE,
 )
 
-# Blanks and comments. libyaml and Go end a comment at U+0085, U+2028 and U+2029 too: one that holds such is no blank.
-# Possessive, because a megabyte of line ends would otherwise cost hundreds of them.
-_BLANK = re.compile(r"(?:[ \t\r\n]++|#[^\n\x85\u2028\u2029]*+(?:\n|\Z))*+")
+# Blanks and comments; libyaml and Go end lines at U+0085, U+2028 and U+2029, too. Possessive, for a megabyte of line
+# ends would otherwise cost hundreds of them.
+_BLANK = re.compile(r"(?:[ \t\r\n\x85\u2028\u2029]++|#[^\n\x85\u2028\u2029]*+(?:[\n\x85\u2028\u2029]|\Z))*+")
 
 _NULL = re.compile(r"(?:null|Null|NULL|~)(?=[ \t\r\n]|\Z)")
 
@@ -91,6 +96,9 @@ _NULL = re.compile(r"(?:null|Null|NULL|~)(?=[ \t\r\n]|\Z)")
 _MOVABLE = re.compile(r"(?:[!&][^ \t]*(?:[ \t]+|$))*(?:$|[#{\[].*|(?:null|Null|NULL|~)(?:[ \t]+#.*)?$)")
 
 _YAML_DIRECTIVE = re.compile(r"%YAML[ \t]+1\.[0-9]+[ \t]*(?:#[^\n]*)?\r?$", re.MULTILINE)
+
+# A separator on the last line of a JSON object, where that has no line end of its own.
+_GLUED_SEPARATOR = re.compile(rf"---[{_WHITE}]*(?:#[^\n]*)?\r?(?:\n|\Z)")
 
 _LONE_CARRIAGE_RETURN = re.compile(r"\r(?!\n)")
 
@@ -147,10 +155,15 @@ def _chunks(text: str, path: str) -> Iterator[tuple[int, int]]:
                 "the line begins with `---` and goes on, which Argo CD takes for a broken separator: "
                 "end the line after `---`, or indent it if it belongs to a text",
             )
-        elif is_started:
+        elif is_started and not text[at:].strip("\ufeff \t\r\n"):
+            yield begin, at  # what an empty file leaves that was put after this one
+            return
+        elif is_started and not _begins_document(text, special):
             _refuse_inside(text, path, special)
         elif special["other"]:
-            begin = _after_directive(text, path, special.end() - 1)
+            if is_started:
+                yield begin, at
+            begin, is_started = _after_directive(text, path, special.end() - 1), False
         else:
             begin = special.end()
     if _skip_blank(text, begin, len(text)) < len(text):
@@ -159,7 +172,7 @@ def _chunks(text: str, path: str) -> Iterator[tuple[int, int]]:
 
 def _after_marker(text: str, path: str, special: re.Match[str]) -> int:
     """Return where the content begins that a ``---`` or ``...`` line opens."""
-    rest = (special["rest"] or "").strip(" \t\r")
+    rest = (special["rest"] or "").strip(_WHITE + "\r")
     if not rest:
         return min(special.end() + 1, len(text))
     if special["marker"] == "..." and not rest.startswith("#"):
@@ -167,6 +180,12 @@ def _after_marker(text: str, path: str, special: re.Match[str]) -> int:
     if not _MOVABLE.match(rest):
         _refuse(text, path, special.start(), "text follows `---` on its line: put it on the line below")
     return text.index(rest, special.start("rest"))
+
+
+def _begins_document(text: str, special: re.Match[str]) -> bool:
+    """Tell whether a ``%YAML`` line has its ``---`` line, and so begins another document where one has not ended."""
+    directive = _YAML_DIRECTIVE.match(text, special.end() - 1) if special["other"] else None
+    return directive is not None and text.startswith("---", _skip_blank(text, directive.end(), len(text)))
 
 
 def _after_directive(text: str, path: str, at: int) -> int:
@@ -198,7 +217,7 @@ def _refuse_inside(text: str, path: str, special: re.Match[str]) -> None:
 
 
 def _objects(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield where every object of one chunk begins and ends: one, or several where JSON objects follow each other."""
+    """Yield where every object of one chunk begins and ends: one, or several where the first ones are JSON."""
     at = _skip_blank(text, begin, end)
     null = _NULL.match(text, at, end)
     if null and _skip_blank(text, null.end(), end) == end:
@@ -209,7 +228,14 @@ def _objects(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
         except (ValueError, RecursionError):
             break  # not JSON, or too deep: the parser's events tell
         following = _skip_blank(text, stop, end)
-        if stop > end or following == end or text[following] not in "{[":
+        if glued := _GLUED_SEPARATOR.match(text, following, end):
+            yield begin, following
+            begin = glued.end()
+            at = _skip_blank(text, begin, end)
+            if at == end:
+                return
+            continue
+        if stop > end or following == end or (text[following] not in "{[" and "\n" not in text[stop:following]):
             break
         cut = text.find("\n", stop, following) + 1 or following
         yield begin, cut

@@ -1,28 +1,22 @@
 """Read the outline of one document: its upper levels, from libyaml's events, which need no constructed value."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import yaml
 from yaml import AliasEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
 
+from cmp_core.dialect import SAFE_KEY, check_dialect, check_key_length, is_suspect
 from cmp_core.documents import Document, place
 from cmp_core.errors import RenderError
+from cmp_core.nodes import Node, entries
 
 MAX_DEPTH = 256
 """How deep a document may nest. The deepest real ones, schemas of custom resources, have some forty levels."""
 
 # The root, `items`, an item, its `metadata` and what stands in there: nothing below is ever asked for.
 _KEPT_DEPTH = 5
-
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_NULL_TAG = "tag:yaml.org,2002:null"
-_MERGE_TAG = "tag:yaml.org,2002:merge"
-
-# All that is ever asked of a mapping. Merging no other key bounds what a chain of merges can cost.
-_ASKED = frozenset({"apiVersion", "kind", "metadata", "items", "spec", "status", "name", "namespace"})
 
 _SECOND = (
     "something follows the object that Argo CD would drop without a word: "
@@ -38,54 +32,17 @@ _NO_TEXT = (
 # a carriage return alone.
 _HAZARD = re.compile(r"^---|(?:^|[\x85\u2028\u2029])\ufeff|\r(?!\n)", re.MULTILINE)
 
+# What begins or ends a document, also behind what ends a line for libyaml and Go only.
+_MARKER = re.compile(r"(?:\A|[\x85\u2028\u2029])(?:---|\.\.\.|%)")
+
 _UNREADABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_DOUBLE_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_ESCAPED_QUOTE = re.compile(r"((?<!\\)(?:\\\\)*+)\\'")
+_MOST_REWRITTEN = 100
+
+_COLON = re.compile(r"[ \t]*+:")
+
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
-_ESCAPED_SLASH = re.compile(r"(?<!\\)(?:\\\\)*+\\/")
-
-
-@dataclass(slots=True, eq=False)
-class Node:
-    """One node of a document: a scalar, a list or a mapping.
-
-    Attributes:
-        event: The event of libyaml that begins it; which attributes it has depends on its class.
-        children: The items of a list; the keys and values of a mapping, by turns.
-        merged: What `entries` has worked out.
-    """
-
-    event: Any
-    children: list["Node"] = field(default_factory=list)
-    merged: dict[str, "Node"] | None = None
-
-    @property
-    def is_mapping(self) -> bool:
-        """Tell whether it holds keys and values."""
-        return self.event.__class__ is MappingStartEvent
-
-    @property
-    def is_list(self) -> bool:
-        """Tell whether it holds items."""
-        return self.event.__class__ is SequenceStartEvent
-
-    @property
-    def is_plain(self) -> bool:
-        """Tell whether it is a scalar without quotes and tag, whose text decides on its type."""
-        return self.event.__class__ is ScalarEvent and bool(self.event.implicit[0])
-
-    @property
-    def is_null(self) -> bool:
-        """Tell whether it stands for no value."""
-        return (self.is_plain and self.event.value in _NULLS) or self.event.tag == _NULL_TAG
-
-    @property
-    def text(self) -> str | None:
-        """The text of a scalar; None for anything else and for null."""
-        return None if self.event.__class__ is not ScalarEvent or self.is_null else str(self.event.value)
-
-    @property
-    def line(self) -> int:
-        """The line of the document on which it begins, counted from 0."""
-        return int(self.event.start_mark.line)
 
 
 def read_outline(document: Document) -> Node:
@@ -95,57 +52,43 @@ def read_outline(document: Document) -> Node:
         RenderError: It is no YAML that Argo CD can read, or Argo CD would read only part of it; names file and line.
     """
     text = _read_text(document)
-    try:
-        root = _Reader(document, text).read()
-        if "\\/" in text:
-            _refuse_escaped_slashes(document, text)
-    except yaml.MarkedYAMLError as error:
-        raise _explain(document, text, error) from error
-    except yaml.YAMLError as error:
-        raise _explain_character(document, text) from error
+    is_whole = is_suspect(text)
+    for _ in range(_MOST_REWRITTEN + 1):
+        reader = _Reader(document, text, is_whole=is_whole)
+        try:
+            root = reader.read()
+        except yaml.MarkedYAMLError as error:
+            rewritten = _rewrite_quotes(text, error)
+            if rewritten == text:
+                raise _explain(document, text, error) from error
+            text = rewritten
+        except yaml.YAMLError as error:
+            raise _explain_character(document, text) from error
+        else:
+            if is_whole or not reader.has_lone_keys:
+                break
+            is_whole = True
+    else:
+        raise RenderError(
+            f"{place(document.path, document.line)}: more than {_MOST_REWRITTEN} texts hold the escape `\\'`, "
+            "which is none in YAML: write `'`"
+        )
+    if is_whole:
+        check_dialect(document, text, root)
     return root
-
-
-def pairs(node: Node) -> Iterator[tuple[Node, Node]]:
-    """Yield the keys and values of a mapping as they are written."""
-    return zip(node.children[::2], node.children[1::2], strict=True)
-
-
-def is_merge(key: Node) -> bool:
-    """Tell whether a key is the merge key ``<<``."""
-    return key.text == "<<" and (key.is_plain or key.event.tag == _MERGE_TAG)
-
-
-def entries(node: Node | None) -> dict[str, Node]:
-    """Return what a mapping holds as Argo CD sees it, of the keys that matter; nothing for any other node.
-
-    The last of two equal keys wins. So does a merge over a key that stands before it: that is not what YAML says, but
-    what Argo CD's parser does.
-    """
-    if node is None or not node.is_mapping:
-        return {}
-    if node.merged is None:
-        found: dict[str, Node] = {}
-        for key, value in pairs(node):
-            if is_merge(key):
-                for source in reversed(value.children if value.is_list else [value]):
-                    found.update(entries(source))
-            elif key.text in _ASKED:
-                found[key.text] = value
-        node.merged = found
-    return node.merged
 
 
 class _Reader:
     """Builds the outline of one document out of its events."""
 
-    def __init__(self, document: Document, text: str) -> None:
+    def __init__(self, document: Document, text: str, *, is_whole: bool) -> None:
         self.document = document
+        self.text = text
         self.parser = yaml.CBaseLoader(text)
         self.top = Node(yaml.StreamStartEvent())
         self.stack = [self.top]
         self.has_anchors = "&" in text
-        is_whole = self.has_anchors or "<<" in text or "{{" in text
+        self.has_lone_keys = False
         self.kept_depth = MAX_DEPTH if is_whole else _KEPT_DEPTH
         self.anchors: dict[str, Node] = {}
 
@@ -153,7 +96,7 @@ class _Reader:
         try:
             self._read_events()
         except yaml.MarkedYAMLError as error:
-            if len(self.stack) == 1 and self.top.children:
+            if len(self.stack) == 1 and (self.top.children or _MARKER.search(self.text)):
                 self._refuse(error.problem_mark, _SECOND)
             raise
         finally:
@@ -164,12 +107,15 @@ class _Reader:
 
     def _read_events(self) -> None:
         """Go through the events; this loop is most of what a check costs, so the commonest comes first."""
-        next_event, stack, kept_depth = self.parser.get_event, self.stack, self.kept_depth
+        next_event: Callable[[], Any] = self.parser.get_event
+        stack, kept_depth = self.stack, self.kept_depth
         while (event := next_event()) is not None:
             kind = event.__class__
             if kind is ScalarEvent:
                 if len(stack) <= kept_depth:
                     stack[-1].children.append(self._node(event))
+                if not 0 < len(event.value) <= SAFE_KEY:
+                    self._look_behind(event)
             elif kind is MappingEndEvent or kind is SequenceEndEvent:
                 stack.pop()
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
@@ -178,6 +124,18 @@ class _Reader:
                 stack[-1].children.append(self._resolve(event))
             else:
                 self._check_frame(event)
+
+    def _look_behind(self, event: Any) -> None:
+        """Check a long scalar that a colon follows, and so is a key; find keys without a value.
+
+        `check_dialect` knows by the text whether a key may be odd, but for what no colon follows. Such a key has an
+        empty value, which stands before a comma or bracket. It looks itself at keys that are written with `?`.
+        """
+        if event.value:
+            if _COLON.match(self.text, event.end_mark.index):
+                check_key_length(self.document, Node(event))
+        elif self.text.startswith((",", "}"), event.end_mark.index):
+            self.has_lone_keys = True
 
     def _push(self, event: Any) -> None:
         depth = len(self.stack)
@@ -240,19 +198,17 @@ def _read_text(document: Document) -> str:
     return text
 
 
-def _refuse_escaped_slashes(document: Document, text: str) -> None:
-    r"""Refuse ``\/`` between double quotes: JSON and libyaml know it, the YAML parser of Argo CD does not."""
-    events: Iterator[Any] = yaml.parse(text, Loader=yaml.CBaseLoader)
-    for event in events:
-        if event.__class__ is ScalarEvent and event.style == '"':
-            begin, end = _span(event)
-            if found := _ESCAPED_SLASH.search(text, begin, end):
-                line = document.line + text.count("\n", 0, found.start())
-                raise RenderError(f"{place(document.path, line)}: Argo CD cannot read the escape `\\/`: write `/`")
+def _rewrite_quotes(text: str, error: yaml.MarkedYAMLError) -> str:
+    r"""Return the text with ``\'`` replaced in the scalar that libyaml refuses for it, for the check alone.
 
-
-def _span(event: Any) -> tuple[int, int]:
-    return int(event.start_mark.index), int(event.end_mark.index)
+    Argo CD's parser knows the escape, though YAML and JSON do not.
+    """
+    if error.context != "while parsing a quoted scalar" or not error.context_mark:
+        return text
+    scalar = _DOUBLE_QUOTED.match(text, int(error.context_mark.index))
+    if not scalar:
+        return text
+    return text[: scalar.start()] + _ESCAPED_QUOTE.sub(r"\1\\x27", scalar[0]) + text[scalar.end() :]
 
 
 def _explain(document: Document, text: str, error: yaml.MarkedYAMLError) -> RenderError:

@@ -32,7 +32,7 @@ def named(name: str, kind: str = "A", version: str = "v1") -> str:
         pytest.param("- a\n", "0.yaml:1: a list is no Kubernetes object: write `kind: List`", id="list"),
         pytest.param('[{"kind": "A"}]', "0.yaml:1: a list is no Kubernetes object", id="JSON array"),
         pytest.param("# c\njust text\n", "0.yaml:2: a single value is no Kubernetes object", id="text"),
-        pytest.param("!!null\n", "0.yaml:1: a single value is no Kubernetes object", id="tagged null"),
+        pytest.param("!!str\n", "0.yaml:1: a single value is no Kubernetes object", id="tagged text"),
         pytest.param(
             "# values\nreplicas: 2\n",
             "0.yaml:2: there is no `apiVersion` and no `kind`, so this is no Kubernetes object: "
@@ -46,6 +46,11 @@ def named(name: str, kind: str = "A", version: str = "v1") -> str:
         pytest.param("apiVersion: v1\nkind: [A]\n", "0.yaml:1: there is no `kind`", id="kind that is a list"),
         pytest.param("apiVersion: v1\nkind: yes\n", "the value of `kind` as text: put it in quotes", id="boolean kind"),
         pytest.param("apiVersion: 1.1\nkind: A\n", "the value of `apiVersion` as text", id="number as apiVersion"),
+        pytest.param("apiVersion: v1\nkind: 0o17\n", "the value of `kind` as text", id="number as kind"),
+        pytest.param("apiVersion: !!int '5'\nkind: A\n", "the value of `apiVersion` as text", id="tagged number"),
+        pytest.param(
+            "kind: A\napiVersion: a/b/c\n", "0.yaml:1: the apiVersion `a/b/c` has more than one `/`", id="slashes"
+        ),
         pytest.param("x: &x\n  kind: A\napiVersion: v1\n", "0.yaml:1: there is no `kind`", id="kind further down"),
         pytest.param(A + "~: d\n", "0.yaml:3: a key is no text", id="null key"),
         pytest.param(
@@ -58,6 +63,7 @@ def named(name: str, kind: str = "A", version: str = "v1") -> str:
             '{"apiVersion": "v1", "kind": "A", "kind": "A"}', "0.yaml:1: the key `kind`", id="key on one line"
         ),
         pytest.param("apiVersion: v1\n'kind': A\nkind: A\n", "0.yaml:3: the key `kind`", id="key in other quotes"),
+        pytest.param(A + "on: 1\nYes: 2\n", "0.yaml:4: the key `true` stands on line 3", id="two words for a boolean"),
         pytest.param(A + "items:\n- 1\n", "0.yaml:4: a single value is no Kubernetes object", id="item"),
         pytest.param(A + "items:\n- kind: B\n", "0.yaml:4: there is no `apiVersion`", id="item without apiVersion"),
         pytest.param(A + "items: []\n", "0.yaml:3: Argo CD takes an object with empty `items`", id="no List, no items"),
@@ -80,7 +86,11 @@ def test_what_is_no_object_is_refused_by_file_and_line(file: str, message: str) 
         pytest.param("'apiVersion': \"v1\"\n\"kind\": 'A'\n", id="quotes"),
         pytest.param("apiVersion: 3scale.net/v1\nkind: N1\n", id="group that begins with a digit"),
         pytest.param("apiVersion: v1\nkind: 'yes'\n", id="kind in quotes"),
+        pytest.param("apiVersion: 1.2.3\nkind: 12:30\n", id="text that looks like numbers"),
+        pytest.param("apiVersion: !!str 1\nkind: !x 2\n", id="numbers that a tag makes text"),
         pytest.param("<<: {apiVersion: v1, kind: A}\n", id="merged"),
+        pytest.param(A + "---\n!!null\n---\n&a # c\n", id="nulls beside an object, which Argo CD drops"),
+        pytest.param(A + "y: 1\n'y': 2\n", id="key that YAML reads as a boolean, and its text"),
         pytest.param("x: &x {apiVersion: v1}\n<<: *x\n<<: {kind: A}\n", id="merged twice"),
         pytest.param(A + "data: {a: 1, a: 2}\n", id="key repeated further down"),
         pytest.param(A + "items:\nspec: {}\n", id="null items beside a spec"),

@@ -99,8 +99,19 @@ def ended(content: bytes) -> bytes:
         ),
         pytest.param(JSON_A + b"[1]", [JSON_A, b"[1]"], id="JSON array after an object"),
         pytest.param(
-            b'{"a": 1}\nkind: B\n', [b'{"a": 1}\nkind: B\n'], id="JSON and YAML glued, for the check to refuse"
+            b'{"a": 1} kind: B\n', [b'{"a": 1} kind: B\n'], id="JSON and YAML on one line, for the check to refuse"
         ),
+        pytest.param(JSON_A + b"\n# c\n" + B, [JSON_A + b"\n", b"# c\n" + B], id="YAML on the line after JSON"),
+        pytest.param(JSON_A + JSON_B + b"\n" + B, [JSON_A, JSON_B + b"\n", B], id="YAML after JSON objects"),
+        pytest.param(JSON_A + b"---\n" + B, [JSON_A, B], id="separator on the line on which JSON ends"),
+        pytest.param(JSON_A + b" --- # c\r\n" + JSON_B + b"---", [JSON_A + b" ", JSON_B], id="two such separators"),
+        pytest.param(JSON_A + b"---x\n", [JSON_A + b"---x\n"], id="no separator after JSON, for the check to refuse"),
+        pytest.param(A + b"---#c\n" + B, [A, b"#c\n" + B], id="comment on the separator, without a blank"),
+        pytest.param(A + "---\u00a0\u3000\n".encode() + B, [A, B], id="blanks that are not ASCII after the separator"),
+        pytest.param(A + b"%YAML 1.2\n---\n" + B, [A, B], id="YAML directive of a file that was put behind another"),
+        pytest.param(A + b"\xef\xbb\xbf%YAML 1.2\n\n---\n" + B, [A, B], id="the same with a byte order mark"),
+        pytest.param(A + b"\xef\xbb\xbf\r\n\xef\xbb\xbf", [A], id="byte order marks of empty files behind another"),
+        pytest.param(A + "---\n# c\u2028\x85\n".encode(), [A], id="document of other line ends"),
         pytest.param(b"{a: 1}\n{b: 2}\n", [b"{a: 1}\n{b: 2}\n"], id="flow mappings glued, for the check to refuse"),
         pytest.param(b'{"a": ' + b"9" * 9000 + b"}{}", [b'{"a": ' + b"9" * 9000 + b"}", b"{}"], id="a huge number"),
         pytest.param(b'{"a": ' * 99999 + b"{}{}", [b'{"a": ' * 99999 + b"{}{}"], id="JSON too deep, for the check"),
@@ -130,7 +141,7 @@ def test_a_file_splits_into_its_documents_byte_for_byte(file: bytes, expected: l
         pytest.param(b"a: b\r\n\nc: |\n  d\r\r\n", 4, "carriage return", id="two carriage returns"),
         pytest.param(A + b"---x\n", 3, "begins with `---` and goes on", id="separator that goes on"),
         pytest.param(b"a: |\n-----BEGIN KEY-----\n", 2, "indent it", id="key that is not indented"),
-        pytest.param("---\u2028kind: A\n".encode(), 1, "begins with `---` and goes on", id="separator before U+2028"),
+        pytest.param("---\u2028kind: A\n".encode(), 1, "text follows `---`", id="separator before U+2028"),
         pytest.param(b"---\n--- kind: A\n", 2, "text follows `---`", id="mapping on the separator's line"),
         pytest.param(b"--- |\n x\n", 1, "text follows `---`", id="literal on the separator's line"),
         pytest.param(b"--- !t a: b\n", 1, "text follows `---`", id="tagged key on the separator's line"),
@@ -141,7 +152,7 @@ def test_a_file_splits_into_its_documents_byte_for_byte(file: bytes, expected: l
         pytest.param(b"%FOO\n---\na: b\n", 1, "begins with `%`", id="unknown directive"),
         pytest.param(b"%YAML 1.1\na: b\n", 1, "no `---` line follows", id="directive without a separator"),
         pytest.param(b"%YAML 1.1\n...\n", 1, "no `---` line follows", id="directive before an end"),
-        pytest.param(A + b"%YAML 1.1\n---\n" + B, 3, "`%YAML` line stands inside", id="glued before a directive"),
+        pytest.param(A + b"%YAML 1.1\n" + B, 3, "`%YAML` line stands inside", id="glued before a directive"),
         pytest.param(A + b"\xef\xbb\xbf" + B, 3, "byte order mark stands inside", id="glued before a mark"),
         pytest.param(A + b"\xef\xbb\xbf%YAML 1.1\n", 3, "byte order mark", id="glued before a mark and a directive"),
     ],
@@ -247,7 +258,8 @@ fragments = st.sampled_from([
 
 # What may stand outside of documents: marks, blanks, separators, comments, `%YAML` and nulls, and nothing else.
 OUTSIDE = re.compile(
-    r"(?:\ufeff|[ \t\r\n]|#[^\n\x85\u2028\u2029]*|(?<![^\n\ufeff])(?:---|\.\.\.|%YAML[ \t]+1\.\d+)|(?:null|~)(?!\S))*"
+    r"(?:\ufeff|[ \t\r\n\x85\u2028\u2029]|#[^\n\x85\u2028\u2029]*|(?<![^\n\ufeff} \t\r\x85\u2028\u2029])---"
+    r"|(?<![^\n\ufeff])(?:\.\.\.|%YAML[ \t]+1\.\d+)|(?:null|~)(?!\S))*"
 )
 
 

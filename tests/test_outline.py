@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from cmp_core.documents import Document
 from cmp_core.errors import RenderError
-from cmp_core.outline import MAX_DEPTH, entries, read_outline
+from cmp_core.nodes import entries
+from cmp_core.outline import MAX_DEPTH, read_outline
 
 
 def document(content: str | bytes) -> Document:
@@ -34,6 +35,8 @@ def document(content: str | bytes) -> Document:
         pytest.param("a: 1\u2028---\u2028b: 2\n", 6, "something follows the object", id="separator after U+2028"),
         pytest.param("\u2028---\u2028b: 2\n", 6, "something follows the object", id="leading separator after U+2028"),
         pytest.param("a: 1\x85...\x85", 6, "something follows the object", id="document end after U+0085"),
+        pytest.param("\u2028...\n", 6, "something follows the object", id="nothing but a document end after U+2028"),
+        pytest.param("\u2028%YAML 1.1\n", 7, "something follows the object", id="directive after U+2028"),
         pytest.param("", 5, "the document is empty", id="nothing"),
         pytest.param("# c\n\n", 5, "the document is empty", id="only a comment"),
         pytest.param("a: 1\n---\nb: 2\n", 6, "begins with `---`", id="separator"),
@@ -65,7 +68,7 @@ def test_what_argo_cd_cannot_read_whole_is_refused_by_line(content: str | bytes,
 @pytest.mark.parametrize(
     "content",
     [
-        pytest.param("a: yes\nb: 12:30\nc: 1_000\nd: 0o17\ne: 2001-01-01\nf: .inf\n", id="scalars of YAML 1.1"),
+        pytest.param("a: yes\nb: 12:30\nc: 1_000\nd: 0o17\ne: 2001-01-01\nf: 1e400\n", id="scalars of YAML 1.1"),
         pytest.param("!x\na: !Ref b\nc: !!binary aGk=\nd: !<tag:x,1:y> z\n", id="tags"),
         pytest.param("a: &x {b: c}\nd: *x\ne: {<<: *x}\n", id="anchor, alias and merge"),
         pytest.param("a: |\n  ---\n  ...\n  # no comment\n", id="markers in a literal"),
@@ -103,7 +106,7 @@ def test_what_argo_cd_reads_passes(content: str) -> None:
         pytest.param("'<<': {kind: A}\n", {}, id="quoted, and so no merge"),
         pytest.param("a: &x {b: &x {kind: A}}\n<<: *x\n", {"kind": "A"}, id="anchor that is written twice"),
         pytest.param("kind: ~\nname: 'null'\n", {"kind": None, "name": "null"}, id="null, and text that looks so"),
-        pytest.param("kind: !!null x\nname: !!str\n", {"kind": None, "name": ""}, id="tagged null and tagged text"),
+        pytest.param("kind: !!null ~\nname: !!str\n", {"kind": None, "name": ""}, id="tagged null and tagged text"),
         pytest.param("metadata: [x]\nspec: 1\n", {"metadata": None, "spec": "1"}, id="no text"),
     ],
 )
@@ -122,13 +125,24 @@ def test_entries_are_what_argo_cd_sees(content: str, expected: dict[str, str | N
         pytest.param("{{<<: {{<<: {{<<: *{0}}}}}, x: [*{0}, *{0}, *{0}, *{0}]}}", 200, id="merges and lists"),
     ],
 )
-def test_aliases_upon_aliases_cost_nothing(link: str, count: int) -> None:
-    """A document that multiplies by aliases is read without being multiplied, and without recursion."""
-    links = "".join(f"a{number}: &a{number} {link.format(f'a{number - 1}')}\n" for number in range(1, count))
+def test_aliases_upon_aliases_cost_nothing_and_are_refused(link: str, count: int) -> None:
+    """A document that multiplies by aliases is judged without being multiplied, and without recursion."""
+    with pytest.raises(RenderError, match="aliases multiply the document beyond what Argo CD reads"):
+        read_outline(document(linked(link, count)))
 
-    root = read_outline(document(f"a0: &a0 {{kind: A}}\n{links}<<: *a{count - 1}\n"))
+
+@pytest.mark.parametrize("link", ["{{<<: *{0}}}", "{{<<: [*{0}, *{0}]}}", "{{<<: {{<<: *{0}}}, x: [*{0}, *{0}]}}"])
+def test_a_few_aliases_upon_aliases_are_followed(link: str) -> None:
+    """What Argo CD reads of aliases is read."""
+    root = read_outline(document(linked(link, 6)))
 
     assert entries(root)["kind"].text == "A"
+
+
+def linked(link: str, count: int) -> str:
+    """Return a document in which each of so many anchors refers to the one before."""
+    links = "".join(f"a{number}: &a{number} {link.format(f'a{number - 1}')}\n" for number in range(1, count))
+    return f"a0: &a0 {{kind: A}}\n{links}<<: *a{count - 1}\n"
 
 
 @settings(deadline=None)

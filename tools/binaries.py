@@ -41,6 +41,7 @@ TOOLS: Mapping[str, Tool] = {
         "argocd",
         ("-ldflags", f"-s -w -X github.com/argoproj/argo-cd/v3/common.version={ARGO_CD_VERSION}"),
     ),
+    "godecode": Tool("cmp-core.example/tools/godecode", "godecode"),
     "toxiproxy": Tool("github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0"),
     "versitygw": Tool("github.com/versity/versitygw/cmd/versitygw@v1.8.0"),
 }
@@ -79,9 +80,10 @@ def build(name: str) -> Path | None:
             _run_go(go, TOOLS[name], Path(folder)).replace(program)
         tell(f"Built {name} in {time.monotonic() - started:.0f} s")
     LINKS.mkdir(exist_ok=True)
-    link = LINKS / name
-    link.unlink(missing_ok=True)
-    link.symlink_to(program)
+    with tempfile.TemporaryDirectory(dir=LINKS) as folder:  # a link cannot be replaced but by a rename
+        link = Path(folder, name)
+        link.symlink_to(program)
+        link.replace(LINKS / name)
     return program
 
 
