@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cmp_core.errors import OutputError as OutputError
     from cmp_core.errors import PolicyError as PolicyError
     from cmp_core.errors import RenderError as RenderError
+    from cmp_core.errors import ResourceError as ResourceError
     from cmp_core.errors import SettingsError as SettingsError
     from cmp_core.errors import SourceAccessError as SourceAccessError
     from cmp_core.errors import SourceNotFoundError as SourceNotFoundError
@@ -66,6 +67,7 @@ _HOMES = {
     "OutputError": "errors",
     "PolicyError": "errors",
     "RenderError": "errors",
+    "ResourceError": "errors",
     "SettingsError": "errors",
     "SourceAccessError": "errors",
     "SourceNotFoundError": "errors",
@@ -106,6 +108,7 @@ __all__ = [
     "PolicyError",
     "Progress",
     "RenderError",
+    "ResourceError",
     "Settings",
     "SettingsError",
     "Source",

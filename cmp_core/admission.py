@@ -38,8 +38,14 @@ def admitted(directory: Path, started: float | None = None) -> Iterator[BuildEnv
     try:
         with deadline.enforced(reporting.fail):
             state = state_directory(settings.state_directory, variables)
+            begun = _continued_from(directory, state, started)
+            if begun is not None:
+                deadline.use(time.monotonic() - begun)
+                summary.take_over({}, begun)
+            # Who goes on has waited before.
+            turn = Turn.NEW if begun is None else Turn.CONTINUED
             with summary.timed("wait"):
-                slot = take_slot(state, settings.max_concurrency, _turn(directory, state), deadline)
+                slot = take_slot(state, settings.max_concurrency, turn, deadline)
             with slot, reporting.progress() as progress:
                 environment = BuildEnvironment.from_environ(variables, deadline=deadline, summary=summary)
                 yield environment.watched_by(progress)
@@ -49,9 +55,9 @@ def admitted(directory: Path, started: float | None = None) -> Iterator[BuildEnv
         raise
 
 
-def _turn(directory: Path, state: Path | None) -> Turn:
-    """Return the turn of a request: one whose `init` has left its result has waited before."""
+def _continued_from(directory: Path, state: Path | None, started: float) -> float | None:
+    """Return when the request began whose `init` has left its result, in seconds of the monotonic clock."""
     try:
-        return Turn.CONTINUED if Scratch(directory, state).holds_handover() else Turn.NEW
+        return Scratch(directory, state).continued_from(started)
     except OSError:
-        return Turn.NEW
+        return None

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from cmp_core.commandline import DIRECTORY, Argument, Command, HelpRequested, Write, make_parser
 from cmp_core.deadline import INTERRUPTED, TERMINATED, Terminated
 from cmp_core.errors import CmpError, OutputError
+from cmp_core.shortage import shortage_behind
 
 if TYPE_CHECKING:
     from cmp_core.environment import BuildEnvironment
@@ -34,6 +35,7 @@ def console() -> NoReturn:
     started = time.monotonic()
     sys.path[:] = [entry for entry in sys.path if Path(entry).is_absolute()]
     signal.signal(signal.SIGTERM, _terminate)
+    sys.unraisablehook = _log_unraisable
     result = _claim_stdout()
     code = main(sys.argv[1:], lambda content: write_all(result, content), started)
     os._exit(code)
@@ -110,11 +112,19 @@ def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
     raise Terminated
 
 
+def _log_unraisable(failure: "sys.UnraisableHookArgs") -> None:
+    """Keep an error in a finaliser for ``debug``: Python would write it to stderr, past the redaction."""
+    import logging  # noqa: PLC0415  # `version` and `discover` do without logging
+
+    logging.getLogger("cmp_core").debug("cannot be raised: %r", failure.exc_value, exc_info=failure.exc_value)
+
+
 def _fail(error: CmpError) -> int:
     from cmp_core import reporting  # noqa: PLC0415  # `version` and `discover` do without logging
 
-    reporting.fail(error)
-    return error.exit_code
+    told = shortage_behind(error) or error
+    reporting.fail(told)
+    return told.exit_code
 
 
 @contextmanager

@@ -13,6 +13,8 @@ GRACE_SECONDS = 1.0
 INTERRUPTED = 130
 TERMINATED = 143
 
+_GLANCE_SECONDS = 0.05  # between two looks at whether an import is over
+
 REMEDY = (
     "make the source smaller or nearer, or raise `timeout` in the operator's settings (CMP_TIMEOUT) and with it "
     "Argo CD's own time-out"
@@ -85,10 +87,17 @@ class Deadline:
 
         The first alarm raises `DeadlineExceededError` where the main thread stands, so that
         everything cleans up behind itself. Code that swallows it, or hangs in its own clean-up,
-        gets one more second; then the process says its last words and ends.
+        gets one more second; then the process says its last words and ends. An import is not
+        interrupted but awaited, for half of that: an extension that imports takes our error for a
+        failure of its own, and panics.
         """
 
-        def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            if _is_importing(frame):
+                if time.monotonic() > self._end + GRACE_SECONDS / 2:
+                    end(number, frame)
+                signal.setitimer(signal.ITIMER_REAL, _GLANCE_SECONDS, GRACE_SECONDS / 2)
+                return
             signal.signal(signal.SIGALRM, end)
             raise self.error()
 
@@ -109,3 +118,12 @@ class Deadline:
 
     def _arm(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, max(self.remaining(), 0.001), GRACE_SECONDS)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Tell whether a module is being imported, by the frames of Python's own import system."""
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

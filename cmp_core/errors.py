@@ -23,7 +23,8 @@ where and what to do. The exit codes are those of ``sysexits.h``::
     │   └── DeadlineExceededError     75
     ├── RenderError                   65  what was fetched cannot be applied
     │   └── EmptyRenderError
-    └── OutputError                   74  stdout or the disk did not take it
+    ├── OutputError                   74  stdout or the disk did not take it
+    └── ResourceError                 71  the machine ran out of memory, files or threads
 """
 
 from typing import ClassVar
@@ -159,3 +160,9 @@ class OutputError(CmpError):
     """Standard output or the scratch folder did not take what was written."""
 
     exit_code = 74
+
+
+class ResourceError(CmpError):
+    """The machine gave the process no more memory, open files or threads."""
+
+    exit_code = 71

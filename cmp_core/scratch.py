@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cmp_core.artifact import Artifact
 from cmp_core.errors import CmpError, OutputError
@@ -29,6 +30,8 @@ _RECORD = "record.json"
 _FILES = "files"
 _PREFIX = ".cmp-core-"
 _MOST_RIVALS = 20
+_PROMPT_SECONDS = 30.0  # Python alone may take half of it to start on a machine that is overloaded
+_UNUSABLE = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, CmpError)
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -67,9 +70,20 @@ class Scratch:
         own = self._authenticate(_identity(directory)) if self._key else secrets.token_hex(8)
         self._path = directory / f"{_PREFIX}{own[:16]}"
 
-    def holds_handover(self) -> bool:
-        """Tell whether something lies there that only `init` can have left: the name cannot be guessed."""
-        return self._key is not None and self._path.is_dir()
+    def continued_from(self, started: float) -> float | None:
+        """Return when `init` began if this process goes on from it, in seconds of the monotonic clock, else None.
+
+        Argo CD runs `generate` as soon as `init` has ended. Who comes later is a person, with a request of their own.
+
+        Args:
+            started: When this process started.
+        """
+        try:
+            payload = self._read_record(self._path)
+            is_next = started - payload["left"] <= _PROMPT_SECONDS
+            return float(payload["started"]) if is_next and payload["boot"] == _boot() else None
+        except _UNUSABLE:
+            return None
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:
@@ -84,7 +98,7 @@ class Scratch:
             (folder / _FILES).mkdir(parents=True, mode=0o700)
         except OSError as error:
             raise OutputError(
-                f"{self._directory}: cannot make a scratch folder there ({error.strerror}): "
+                f"{self._directory.absolute()}: cannot make a scratch folder there ({error.strerror}): "
                 "make the folder writable and leave room on its disk"
             ) from error
         try:
@@ -122,6 +136,7 @@ class Scratch:
             {
                 "fingerprint": fingerprint,
                 "started": started,
+                "left": time.monotonic(),
                 "boot": _boot(),
                 "seconds": dict(seconds or {}),
                 "root": artifact.root.relative_to(files).as_posix(),
@@ -136,7 +151,8 @@ class Scratch:
             self._put_in_place(files.parent)
         except OSError as error:
             raise OutputError(
-                f"{self._directory}: cannot keep there what was fetched ({error.strerror}): leave room on its disk"
+                f"{self._directory.absolute()}: cannot keep there what was fetched ({error.strerror}): "
+                "leave room on its disk"
             ) from error
         return True
 
@@ -179,17 +195,22 @@ class Scratch:
             if not stat.S_ISDIR(folder.lstat().st_mode):
                 folder.unlink()
                 return None
-            record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-            if not self._key or not hmac.compare_digest(self._authenticate(record["payload"]), record["code"]):
-                return None
-            payload = json.loads(record["payload"])
+            payload = self._read_record(folder)
             artifact = Artifact.from_directory(folder / _FILES / payload["root"], revision=payload["revision"])
             handover = Handover(artifact, payload["started"], payload["seconds"])
             is_ours = (payload["fingerprint"], payload["digest"]) == (fingerprint, artifact.digest)
             is_fresh = payload["boot"] == _boot() and 0 <= handover.age <= max_age
-        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, CmpError):
+        except _UNUSABLE:
             return None
         return handover if is_ours and is_fresh else None
+
+    def _read_record(self, folder: Path) -> Mapping[str, Any]:
+        """Return what a record says, or raise one of `_UNUSABLE` where it is not ours."""
+        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        if not self._key or not hmac.compare_digest(self._authenticate(record["payload"]), record["code"]):
+            raise ValueError("this record was made by nobody who has the key")
+        payload: Mapping[str, Any] = json.loads(record["payload"])
+        return payload
 
     def _own_folder(self) -> Path:
         """Return a new name that tells whose it is: a process id alone may come again after a kill."""
@@ -256,9 +277,9 @@ def _read_key(state: Path) -> bytes | None:
 def _create_key(path: Path) -> None:
     new = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_bytes(KEY_BYTES))
     try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
         os.link(new, path)
     except FileExistsError:
         return

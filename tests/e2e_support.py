@@ -52,17 +52,26 @@ class S3Server:
 
 @dataclass
 class Sidecar:
-    """Runs the installed `cmp-core` in an application's folder, with nothing inherited but what it needs."""
+    """Runs the installed `cmp-core` in an application's folder, with nothing inherited but what it needs.
+
+    Attributes:
+        directory: The application's folder.
+        state: The folder for temporary files.
+        variables: What the environment holds besides.
+        patience: How many seconds a command may take before the test fails.
+        prefix: A command that runs the rest of its arguments: under a limit, or in another namespace.
+    """
 
     directory: Path
     state: Path
     variables: dict[str, str] = field(default_factory=dict)
     patience: float = 120.0
+    prefix: tuple[str, ...] = ()
 
     def run(self, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[bytes]":
         """Run one command to its end."""
         return subprocess.run(
-            [COMMAND, *arguments],
+            [*self.prefix, COMMAND, *arguments],
             cwd=self.directory,
             env=self.environment() | variables,
             stdin=subprocess.DEVNULL,
@@ -86,6 +95,30 @@ class Sidecar:
             assert process.stderr.readline().startswith(b"fetching")
             yield process
             process.kill()
+
+    def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Start one command, and leave its end to the caller."""
+        return subprocess.Popen(
+            [*self.prefix, COMMAND, *arguments],
+            cwd=self.directory,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    def processes(self) -> list[int]:
+        """Return the processes that run with this sidecar's own folder for temporary files."""
+        mark = f"TMPDIR={self.environment()['TMPDIR']}\0".encode()
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                environment = (folder / "environ").read_bytes()
+            except OSError:
+                continue
+            if mark in environment:
+                found.append(int(folder.name))
+        return found
 
     def environment(self) -> dict[str, str]:
         """Return what Argo CD and the sidecar's image set."""

@@ -1,11 +1,13 @@
 """Admission: every line of a request bears its id, and one line of JSON tells how the request went."""
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from docs_support import DOCS
 from host_support import BACKEND, MANIFEST, MODEL, FakeSite
 
-from cmp_core.scratch import request_id
+from cmp_core.scratch import Scratch, request_id
 
 FAILING = f"""{MODEL}
 from cmp_core import SourceNotFoundError
@@ -31,6 +33,27 @@ def fetch():
         select.select([], [], [])
     finally:
         CLEAN_UP
+"""
+
+IMPORTING = """
+import os, select
+try:
+    select.select([], [], [])
+except BaseException as error:
+    os.write(2, b"panic")
+    raise ImportError from error
+"""
+
+FINALISING = f"""{MODEL}
+class Connection:
+    def __del__(self):
+        raise OSError("a finaliser of known-secret failed")
+
+@hookimpl
+def fetch(source, destination):
+    Connection()
+    (destination / "a.yaml").write_text({MANIFEST!r})
+    return Artifact.from_directory(destination)
 """
 
 KEYS = [
@@ -238,6 +261,71 @@ def test_the_deadline_is_an_outcome(fake_site: FakeSite, app: Path, clean_up: st
     assert (line["outcome"], line["exitCode"], result.returncode) == ("DeadlineExceededError", 75, 75)
     assert line["message"].startswith("stopped after 5 s while fetching demo://b: ")
     assert line["seconds"]["fetch"] > 0
+
+
+def test_time_that_init_has_used_up_is_not_there_again(fake_site: FakeSite, app: Path) -> None:
+    """Both commands share one deadline: `generate` does not begin anew where `init` has left it none."""
+    fake_site.install()
+    run(fake_site, app, "init")
+    leave_again(app, fake_site, seconds=50)
+
+    result = run(fake_site, app, "generate")
+
+    line = last_of(result.stderr)
+    assert (line["outcome"], result.stdout) == ("DeadlineExceededError", b"")
+    assert 50 <= line["seconds"]["total"] < 60
+
+
+def test_time_that_init_has_used_counts_while_generate_waits(fake_site: FakeSite, app: Path) -> None:
+    """The wait for a slot is within the deadline of the request, not only of the second command."""
+    fake_site.install()
+    run(fake_site, app, "init")
+    leave_again(app, fake_site, seconds=42)
+    slot = fake_site.directory / f"cmp-core-{os.geteuid()}" / "slots" / "0.lock"
+
+    with slot.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        line = last_of(run(fake_site, app, "generate", CMP_MAX_CONCURRENCY="1").stderr)
+
+    assert line["message"].startswith("stopped after 45 s while waiting for the only slot")
+    assert line["seconds"]["total"] >= 45
+    assert line["seconds"]["wait"] < 20
+
+
+def leave_again(app: Path, site: FakeSite, *, seconds: float) -> None:
+    """Let the `init` that has just ended have begun so long ago."""
+    scratch = Scratch(app, site.directory / f"cmp-core-{os.geteuid()}")
+    record = json.loads((scratch._path / "record.json").read_text())
+    payload = json.loads(record["payload"])
+    payload["started"] = time.monotonic() - seconds
+    text = json.dumps(payload)
+    (scratch._path / "record.json").write_text(json.dumps({"payload": text, "code": scratch._authenticate(text)}))
+
+
+def test_what_python_cannot_raise_is_not_told(fake_site: FakeSite, app: Path) -> None:
+    """An error in a finaliser, the alarm of the deadline among them, would go to stderr past the redaction."""
+    fake_site.install(FINALISING)
+
+    quiet, verbose = (
+        fake_site.run(app, "generate", CMP_LOG_LEVEL=level, MY_TOKEN="known-secret") for level in ("info", "debug")
+    )
+
+    assert (quiet.returncode, verbose.returncode) == (0, 0)
+    assert b"finaliser" not in quiet.stderr
+    assert b"Traceback" not in quiet.stderr
+    assert b"a finaliser of [redacted] failed" in verbose.stderr
+    assert b"known-secret" not in verbose.stderr
+
+
+def test_the_deadline_does_not_interrupt_an_import(fake_site: FakeSite, app: Path) -> None:
+    """Native code that imports takes any exception for its own failure, and panics on stderr."""
+    fake_site.install(IMPORTING)
+
+    result = run(fake_site, app, "generate", CMP_TIMEOUT="5")
+
+    line = last_of(result.stderr)
+    assert (line["outcome"], result.returncode) == ("DeadlineExceededError", 75)
+    assert b"panic" not in result.stderr
 
 
 def test_the_keys_are_those_of_the_documentation() -> None:

@@ -158,6 +158,18 @@ def test_anything_else_is_a_defect(
     assert capfd.readouterr().err == (f"error: defect in cmp-core: {type(error).__name__}: {error}: please report it\n")
 
 
+@pytest.mark.parametrize("command", ["init", "generate"])
+def test_a_shortage_of_the_machine_is_no_defect(fake_site: FakeSite, app: Path, command: str) -> None:
+    """Wherever memory runs out, it ends with the error that says so, no output, and nothing left."""
+    fake_site.install(BACKEND.replace("(destination /", "(destination / 'half').write_text('x'); bytes(2**62)\n    ("))
+
+    result = fake_site.run(app, command)
+
+    assert (result.returncode, result.stdout) == (71, b"")
+    assert without_id(result.stderr.decode()).splitlines()[-1].startswith("error: this process got no more memory: ")
+    assert [path.name for path in app.iterdir()] == ["demo-source.yaml"]
+
+
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command != "doctor"])
 def test_bad_settings_stop_every_command(
     command: str, app: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

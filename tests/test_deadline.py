@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -156,3 +157,17 @@ def test_a_quick_clean_up_is_not_disturbed() -> None:
 
     assert result.stdout == "clean"
     assert result.stderr.splitlines()[-1] == f"cmp_core.errors.DeadlineExceededError: {SENTENCE}"
+
+
+def test_an_import_is_awaited_before_the_deadline_interrupts(tmp_path: Path) -> None:
+    """Half a module is of no use to the clean-up, and an extension that imports would panic."""
+    (tmp_path / "slow.py").write_text("import select\nselect.select([], [], [], 0.2)\n")
+
+    result = run(
+        f"    sys.path.insert(0, {str(tmp_path)!r})\n"
+        "    try:\n        import slow\n        print('imported')\n        select.select([], [], [])\n"
+        "    finally:\n        print('cleaned up', flush=True)\n"
+    )
+
+    assert result.stdout == "imported\ncleaned up\n"
+    assert "DeadlineExceededError" in result.stderr

@@ -61,6 +61,7 @@ def test_the_drawing_shows_the_exit_code(error_class: type[CmpError]) -> None:
         ("RenderError", 65),
         ("EmptyRenderError", 65),
         ("OutputError", 74),
+        ("ResourceError", 71),
     ],
 )
 def test_an_exit_code_never_changes(name: str, code: int) -> None:

@@ -52,6 +52,18 @@ def test_every_generated_block_has_its_place_in_a_page() -> None:
     assert sorted(re.findall(r"<!-- generated ([\w-]+) -->", pages)) == sorted(blocks)
 
 
+def test_every_row_of_a_generated_table_has_its_cells() -> None:
+    """Nothing that a cell holds, an object's odd name or an error's text, ends the cell or the row."""
+    folders = (DOCS / "explanation", DOCS / "reference")
+    pages = [page.read_text(encoding="utf-8") for folder in folders for page in folder.glob("*.md")]
+    blocks = re.findall(r"<!-- generated [\w-]+ -->\n\n(\|.*?)\n\n<!-- /generated -->", "".join(pages), re.DOTALL)
+
+    tables = [[len(re.findall(r"(?<!\\)\|", line)) for line in block.split("\n")] for block in blocks]
+
+    assert len(tables) >= 10
+    assert all(len(set(counts)) == 1 for counts in tables)
+
+
 def copy_of_the_generator(folder: Path) -> Path:
     """Copy the generator and the pages that it fills."""
     shutil.copytree(DOCS / "reference", folder / "docs" / "reference")

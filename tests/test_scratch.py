@@ -91,6 +91,34 @@ def test_the_handover_tells_revision_and_age(app: Path, state: Path) -> None:
     assert 10 <= age < 45
 
 
+def test_a_process_that_starts_at_once_goes_on_from_init(app: Path, state: Path) -> None:
+    """It belongs to the same request, however long `init` has taken; whoever comes later begins one of their own."""
+    began = time.monotonic() - 100
+    leave(app, state, started=began)
+
+    at_once = Scratch(app, state).continued_from(time.monotonic())
+    later = Scratch(app, state).continued_from(time.monotonic() + 60)
+
+    assert (at_once, later) == (began, None)
+
+
+def test_nobody_goes_on_from_what_another_or_another_boot_left(
+    app: Path, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that is missing, or came with the repository, or whose clock was another, has no time for us."""
+    nothing = Scratch(app, state).continued_from(time.monotonic())
+    leave(app, state)
+    keyless = Scratch(app, None).continued_from(time.monotonic())
+    monkeypatch.setattr(scratch, "_BOOT_ID", tmp_path / "missing")
+    of_another_boot = Scratch(app, state).continued_from(time.monotonic())
+    file = left(app) / "record.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"code": "0" * 64}))
+    monkeypatch.undo()
+    forged = Scratch(app, state).continued_from(time.monotonic())
+
+    assert (nothing, keyless, of_another_boot, forged) == (None, None, None, None)
+
+
 def test_an_artifact_below_the_workspace_is_found_again(app: Path, state: Path) -> None:
     """A backend may have put everything into one folder more."""
     scratch = Scratch(app, state)
@@ -401,6 +429,19 @@ def test_an_unusable_state_folder_is_no_key(tmp_path: Path) -> None:
     key = _read_key(tmp_path / "absent")
 
     assert key is None
+
+
+def test_a_full_disk_is_no_key_and_gets_no_rubbish(state: Path) -> None:
+    """Every request tries to make the key: what the disk did not take whole does not stay."""
+    code = (
+        "import resource, sys; from pathlib import Path; from cmp_core.scratch import _read_key\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16)); sys.exit(_read_key(Path(sys.argv[1])) is not None)\n"
+    )
+
+    result = subprocess.run([sys.executable, "-c", code, str(state)], check=False)
+
+    assert result.returncode == 0
+    assert list(state.iterdir()) == []
 
 
 def test_processes_that_race_for_the_key_agree(state: Path) -> None:

@@ -10,8 +10,10 @@ import ast
 import inspect
 import json
 import re
+import string
 import sys
 import textwrap
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import chain
@@ -22,7 +24,7 @@ from typing import Any
 import cmp_core
 from cmp_core import cli, errors, hookspecs, testing, transfer
 from cmp_core.bootstrap import variable_name
-from cmp_core.errors import CmpError
+from cmp_core.errors import CmpError, IntegrityError
 from cmp_core.installed import find_backend, installed_backends
 from cmp_core.manager import load_backend
 from cmp_core.models import Limits, Source, SourceLimits, StrictModel
@@ -36,6 +38,10 @@ _BLOCK = re.compile(r"(?P<head><!-- generated (?P<name>[\w-]+) -->\n).*?(?P<tail
 _UNITS = {"Gi": 2**30, "Mi": 2**20, "Ki": 2**10}
 _BOUNDS = {"exclusiveMinimum": "more than {:g}", "minimum": "at least {:g}", "maximum": "at most {:g}"}
 _SECTIONS = ("Args", "Returns", "Raises")
+_FAULT_HEADS = ("What happens", "Result", "Text", "Asked", "Answer within")
+_NOT_COUNTED = "–"  # noqa: RUF001  # a dash
+_LONGEST_KEY = 120
+_PLAIN_SIGNS = "%,-./="
 
 Schema = Mapping[str, Any]
 
@@ -116,8 +122,46 @@ def render_contract(suite: type[testing.BackendContract] = testing.BackendContra
 
 def render_faults(part: str) -> str:
     """Return one part of the table of faults, which the tests of each row hold true."""
-    heads = ("What happens", "Result", "Text", "Asked", "Answer within")
-    return _table(heads, map(_fault_cells, _faults().TABLE[part]))
+    return _table(_FAULT_HEADS, map(_fault_cells, _faults().TABLE[part]))
+
+
+def render_races() -> str:
+    """Return the table of races."""
+    heads = ("What happens", "Result", "Text", "Pages listed", "Answer within")
+    races = _test_tables("e2e.races")
+    return _table(heads, (_race_cells(race, races.SECONDS) for race in races.RACES))
+
+
+def render_odd_names() -> str:
+    """Return the table of unusual keys."""
+    rows = (
+        (row.what, ", ".join(map(_key, row.names)), _result(IntegrityError if row.fault else None), row.text)
+        for row in _test_tables("e2e.odd_data").NAMES
+    )
+    return _table(("What is there", "Keys below the prefix", "Result", "Text"), rows)
+
+
+def render_odd_amounts() -> str:
+    """Return the table of unusual numbers and sizes of objects."""
+    rows = (
+        (_with_settings(row), _result(row.error), row.text, f"{row.seconds:g} s")
+        for row in _test_tables("e2e.odd_data").AMOUNTS
+    )
+    return _table(("What is there", "Result", "Text", "Answer within"), rows)
+
+
+def render_machine() -> str:
+    """Return the table of what fails in the machine."""
+    machine = _test_tables("e2e.machine_faults")
+    signals = (
+        (row.what, _signal_result(row.code), row.text, _NOT_COUNTED, f"{row.seconds:g} s") for row in machine.SIGNALS
+    )
+    return _table(_FAULT_HEADS, chain(map(_fault_cells, machine.ROWS), signals))
+
+
+def render_machine_settings() -> str:
+    """Return what the rows of the machine run with."""
+    return f"A row runs with {_variables(_test_tables('e2e.machine_faults').SETTINGS)}."
 
 
 def render_fault_settings() -> str:
@@ -125,15 +169,37 @@ def render_fault_settings() -> str:
     return f"A row runs with {_variables(_faults().SETTINGS)}, unless it says otherwise."
 
 
+def render_go_mended() -> str:
+    """Return the table of what Argo CD would refuse or lose, and cmp-core brings through."""
+    rows = _test_tables("e2e.dialects").MENDED_ROWS
+    return _table(("What stands in the file", "Argo CD alone"), ((_sentence(row.what), row.alone) for row in rows))
+
+
+def render_go_refused(reason: str) -> str:
+    """Return the table of what Argo CD accepts and cmp-core refuses for a reason."""
+    rows = _test_tables("e2e.dialects").REFUSED[reason]
+    return _table(("What stands in the file", "Because"), ((_sentence(row.what), row.because) for row in rows))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "commands": render_commands,
     "contract": render_contract,
     "diagnosis-contract": lambda: render_contract(testing.DiagnosisContract),
     "errors": render_errors,
+    "faults-amounts": render_odd_amounts,
     "faults-answers": lambda: render_faults("answers"),
+    "faults-machine": render_machine,
+    "faults-machine-settings": render_machine_settings,
+    "faults-names": render_odd_names,
+    "faults-races": render_races,
     "faults-service": lambda: render_faults("service"),
     "faults-settings": render_fault_settings,
     "faults-wire": lambda: render_faults("wire"),
+    "go-bounds": lambda: render_go_refused("bound"),
+    "go-impossible": lambda: render_go_refused("impossible"),
+    "go-lost": lambda: render_go_refused("lost"),
+    "go-mended": render_go_mended,
+    "go-undefined": lambda: render_go_refused("undefined"),
     "hooks": render_hooks,
     "limits": lambda: _keys_table(SourceLimits),
     "names": lambda: _names_table(cmp_core),
@@ -261,16 +327,56 @@ def _default(schema: Schema) -> str:
 
 
 def _faults() -> ModuleType:
-    """Return the table of faults, which lies with the tests."""
+    return _test_tables("e2e.faults")
+
+
+def _test_tables(name: str) -> ModuleType:
+    """Return a module of tables, which lies with the tests that each row is."""
     if str(TESTS) not in sys.path:
         sys.path.append(str(TESTS))
-    return import_module("e2e.faults")
+    return import_module(name)
+
+
+def _sentence(text: str) -> str:
+    """Return a text with a capital where a sentence begins."""
+    return text[:1].upper() + text[1:]
 
 
 def _fault_cells(row: Any) -> tuple[str, ...]:
-    what = f"{row.what} ({_variables(row.settings)})" if row.settings else row.what
-    result = f"{row.error.exit_code}, `{row.error.__name__}`" if row.error else "the manifests"
-    return what, result, row.text, "–" if row.asked is None else str(row.asked), f"{row.seconds:g} s"  # noqa: RUF001  # a dash
+    asked = _NOT_COUNTED if row.asked is None else f"{row.asked:,}"
+    return _with_settings(row), _result(row.error), row.text.replace("\n", "<br>"), asked, f"{row.seconds:g} s"
+
+
+def _race_cells(race: Any, seconds: float) -> tuple[str, ...]:
+    state = ", ".join(f"`{name}` {version}" for name, version in sorted((race.after or {}).items()))
+    result = _result(race.error) if race.error else f"the manifests: {state}"
+    return _with_settings(race), result, race.text, str(race.pages), f"{seconds:g} s"
+
+
+def _with_settings(row: Any) -> str:
+    return f"{row.what} ({_variables(row.settings)})" if row.settings else row.what
+
+
+def _result(error: type[CmpError] | None) -> str:
+    return f"{error.exit_code}, `{error.__name__}`" if error else "the manifests"
+
+
+def _signal_result(code: int) -> str:
+    return f"{code}, nothing on stdout" if code > 0 else "no exit code, nothing on stdout"
+
+
+def _key(name: str) -> str:
+    """Return an object's key as code in which each character is seen, and none means anything to Markdown."""
+    if len(name) > _LONGEST_KEY:
+        return f"{_key(name[:20] + '…')} ({len(name.encode()):,} bytes)"
+    shown = re.sub(r"^ | $", r"\\x20", name)
+    return f"<code>{''.join(map(_shown, shown))}</code>" if name else "the prefix itself"
+
+
+def _shown(letter: str) -> str:
+    if not letter.isprintable() or unicodedata.combining(letter):
+        return "".join(map(_shown, letter.encode("unicode-escape").decode()))
+    return f"&#{ord(letter)};" if letter in string.punctuation and letter not in _PLAIN_SIGNS else letter
 
 
 def _variables(settings: Mapping[str, str]) -> str:

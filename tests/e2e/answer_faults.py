@@ -412,9 +412,9 @@ ANSWERS = (
         "100 Continue, and nothing after it",
         on_get(Fault(Answer(100))),
         DeadlineExceededError,
-        f"stopped after 5 s while fetching s3://test-bucket/apps/demo: {TIMEOUT}",
+        f"stopped after 10 s while fetching s3://test-bucket/apps/demo: {TIMEOUT}",
         counts=is_first,
-        settings={"CMP_TIMEOUT": "5", "CMP_READ_TIMEOUT": "2"},
-        seconds=5 + 1,
+        settings={"CMP_TIMEOUT": "10", "CMP_READ_TIMEOUT": "2"},
+        seconds=10 + 1,
     ),
 )

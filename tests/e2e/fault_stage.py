@@ -30,7 +30,7 @@ OBJECTS = {
 FIRST = next(iter(OBJECTS))
 MANIFESTS = b"".join(b"---\n" + body for body in OBJECTS.values())
 
-SETTINGS = {"CMP_TIMEOUT": "30", "CMP_MAX_ATTEMPTS": "3"}
+SETTINGS = {"CMP_TIMEOUT": "60", "CMP_MAX_ATTEMPTS": "3"}
 """What every row runs with, unless it says otherwise."""
 
 STALLS = {"CMP_CONNECT_TIMEOUT": "2", "CMP_READ_TIMEOUT": "2", "CMP_MAX_ATTEMPTS": "2"}

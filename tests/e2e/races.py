@@ -16,6 +16,9 @@ BUCKET = "test-bucket"
 PREFIX = "apps/demo/"
 BEFORE = {"a": 1, "b": 1, "c": 1}
 
+SECONDS = 7.0
+"""Within how many seconds the answer is there: those of `fault_stage.AT_ONCE`, and the longest pauses of two rounds."""
+
 
 class Prefix:
     """What the other party does to the prefix, past the fault server."""

@@ -1,7 +1,6 @@
 """Own the rows of the table in which the service refuses, redirects or fails."""
 
-
-from e2e.fault_stage import FIRST, GETTING, LISTING, PAUSED, PAUSED_ONCE, Row, Stage, again, on_get, on_listing
+from e2e.fault_stage import FIRST, GETTING, LISTING, PAUSED, PAUSED_ONCE, Arrange, Row, Stage, again, on_get, on_listing
 from e2e.wire_faults import NOT_S3
 
 from cmp_core import ConfigError, FetchError, SourceAccessError, SourceNotFoundError, TransientFetchError

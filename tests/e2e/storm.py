@@ -4,7 +4,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -82,11 +82,11 @@ class Writer:
             list(pool.map(lambda name: self._put(name, 0), self._state))
 
     @contextmanager
-    def writing(self, *, pause: float) -> Iterator[None]:
+    def writing(self, *, pause: Callable[[], float]) -> Iterator[None]:
         """Write in a thread of its own until the block is left.
 
         Args:
-            pause: The mean time between two bursts of writes, in seconds.
+            pause: Returns the mean time until the next burst of writes, in seconds.
         """
         over = threading.Event()
         with ThreadPoolExecutor(1) as pool:
@@ -97,8 +97,8 @@ class Writer:
                 over.set()
             running.result()
 
-    def _write_until(self, over: threading.Event, pause: float) -> None:
-        while not over.wait(self._random.expovariate(1 / pause)):
+    def _write_until(self, over: threading.Event, pause: Callable[[], float]) -> None:
+        while not over.wait(self._random.expovariate(1 / pause())):
             for _ in range(self._random.randint(1, _MOST_AT_ONCE)):
                 self._write()
 

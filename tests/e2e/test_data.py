@@ -1,26 +1,26 @@
 """Whatever the objects are called, however many and large they are: all manifests byte by byte, or one clear error."""
 
-import hashlib
-import os
-import shutil
+import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-from e2e.conftest import Find
-from e2e.odd_data import AMOUNTS, GOOD, NAMES, PREFIX, SMALLEST, Amount, Names
+from e2e.conftest import Folder
+from e2e.endings import assert_nothing_left, bound
+from e2e.fault_stage import AT_ONCE
+from e2e.odd_data import AMOUNTS, GOOD, NAMES, PREFIX, SMALLEST, Amount, Names, manifest, stream
 from e2e_support import S3Server, Sidecar
 from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 
 from cmp_core import IntegrityError
-from tools import versitygw
 
 pytestmark = pytest.mark.e2e
 
 BUCKET = "test-bucket"
 TRIGGER = f"bucket: {BUCKET}\npath: {PREFIX.rstrip('/')}\nversion: v1.0.0\n"
+LONGEST = 600
+"""Seconds that ten thousand objects may take, or a hundred megabytes, however busy the machine is."""
+
 MOTO_ACCOUNT, MOTO_PARTITION = "123456789012", "aws"
 
 
@@ -34,37 +34,23 @@ def moto_endpoint() -> Iterator[str]:
     server.stop()
 
 
-class Folder(NamedTuple):
-    """A versitygw whose bucket is a folder here."""
-
-    endpoint: str
-    path: Path
-
-
-@pytest.fixture(scope="module")
-def folder(tool: Find, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Folder]:
-    """A versitygw with an empty bucket."""
-    tool("versitygw")
-    root = tmp_path_factory.mktemp("data")
-    with versitygw.run(root) as endpoint:
-        yield Folder(endpoint, root / "buckets" / BUCKET)
-
-
 @pytest.mark.parametrize("row", NAMES, ids=lambda row: row.name)
 def test_any_name_comes_out_or_is_named(row: Names, moto_endpoint: str, sidecar: Sidecar) -> None:
     """A name that a disk can hold changes nothing; another is an error that shows it, whatever is in it."""
     objects = _named(GOOD, *row.names)
     _set_objects_of_moto(objects)
-    sidecar.variables = S3Server(moto_endpoint, None).variables
+    sidecar.variables = {**S3Server(moto_endpoint, None).variables, "CMP_TIMEOUT": str(LONGEST)}
     sidecar.write("s3-source.yaml", TRIGGER)
+    begin = time.monotonic()
 
     result = sidecar.run("generate")
 
+    assert time.monotonic() - begin <= bound(AT_ONCE, LONGEST)
     expected = b"" if row.fault else stream(objects)
     assert (result.returncode, error_of(result.stderr)) == (IntegrityError.exit_code if row.fault else 0, row.text)
     assert result.stdout == expected
     assert_printable(result.stderr)
-    assert [path.name for path in sidecar.directory.iterdir()] == ["s3-source.yaml"]
+    assert_nothing_left(sidecar, objects.values())
 
 
 def test_names_that_are_not_asked_for_do_no_harm(moto_endpoint: str, sidecar: Sidecar) -> None:
@@ -84,37 +70,24 @@ def test_names_that_are_not_asked_for_do_no_harm(moto_endpoint: str, sidecar: Si
 def test_any_amount_comes_out_or_is_refused(row: Amount, folder: Folder, sidecar: Sidecar) -> None:
     """No object is lost at the edge of a page or of a limit, and what is over a limit is refused before it is read."""
     objects = {name: manifest(name, size) for name, size in row.sizes.items()}
-    _set_objects_of_folder(folder.path, objects)
-    sidecar.variables = {**S3Server(folder.endpoint, None).variables, "CMP_TIMEOUT": "600"}
-    sidecar.patience = 600
+    folder.put({f"{PREFIX}{name}": content for name, content in objects.items()})
+    sidecar.variables = {**S3Server(folder.endpoint, None).variables, "CMP_TIMEOUT": str(LONGEST)}
+    sidecar.patience = LONGEST
     sidecar.write("s3-source.yaml", TRIGGER)
+    begin = time.monotonic()
 
     result = sidecar.run("generate")
 
+    assert time.monotonic() - begin <= bound(row.seconds, LONGEST)
     error = error_of(result.stderr).replace(folder.endpoint, "ENDPOINT")
     assert (result.returncode, error) == (row.error.exit_code if row.error else 0, row.text)
     assert result.stdout == (b"" if row.error else stream(objects))
-    assert [path.name for path in sidecar.directory.iterdir()] == ["s3-source.yaml"]
-
-
-def manifest(name: str, size: int) -> bytes:
-    """Return a manifest of so many bytes, each name's another; 0 bytes are none."""
-    identity = hashlib.sha256(name.encode()).hexdigest()[:16]
-    text = f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: n{identity}\n".encode()
-    line = b"#" * 99 + b"\n"
-    filler = line * (size // len(line) + 1)
-    return (text + filler[: size - len(text) - 1] + b"\n")[:size]
+    assert_nothing_left(sidecar, objects.values())
 
 
 def _named(*names: str) -> dict[str, bytes]:
     """Return objects of these names, all different; what is not called a manifest is empty."""
     return {name: manifest(name, SMALLEST) if name.endswith(".yaml") else b"" for name in names}
-
-
-def stream(objects: Mapping[str, bytes]) -> bytes:
-    """Return what comes out of the objects."""
-    names = sorted((name for name in objects if name.endswith(".yaml") and objects[name]), key=str.encode)
-    return b"".join(b"---\n" + objects[name] for name in names)
 
 
 def error_of(stderr: bytes) -> str:
@@ -136,15 +109,3 @@ def _set_objects_of_moto(objects: Mapping[str, bytes]) -> None:
     backend.create_bucket(BUCKET, "us-east-1")
     for name, content in objects.items():
         backend.put_object(BUCKET, f"{PREFIX}{name}", content)
-
-
-def _set_objects_of_folder(bucket: Path, objects: Mapping[str, bytes]) -> None:
-    """Write the objects as versitygw keeps them, which takes a tenth of the time of as many requests."""
-    shutil.rmtree(bucket, ignore_errors=True)
-    prefix = bucket / PREFIX
-    prefix.mkdir(parents=True)
-    for name, content in objects.items():
-        path = prefix / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(content)
-        os.setxattr(path, "user.etag", f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'.encode())

@@ -1,6 +1,5 @@
 """Whatever the wire or the service does, the answer is the right manifests or one clear error, in time."""
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from e2e.conftest import Find
+from e2e.endings import assert_nothing_left, bound, stored
 from e2e.fault_stage import MANIFESTS, OBJECTS, TRIGGER, Stage, Toxiproxy, run_toxiproxy
 from e2e.faults import ROWS, SETTINGS, Row
 from e2e_support import SECRET_KEY, S3Server, Sidecar
@@ -17,8 +17,6 @@ from e2e_support import SECRET_KEY, S3Server, Sidecar
 pytestmark = pytest.mark.e2e
 
 MOST_BYTES = 4096
-GRACE_SECONDS = 1.0
-DIGEST_BYTES = 32
 
 
 @pytest.fixture(scope="session")
@@ -65,22 +63,13 @@ def test_a_fault_has_a_known_end(row: Row, s3: S3Server, stage: Stage, sidecar: 
     assert_told(row, sidecar, init.stderr)
     assert init.returncode == (row.error.exit_code if row.error else 0)
     assert init.stdout == b""
-    assert seconds <= bound(row)
+    assert seconds <= bound(row.seconds, float(sidecar.variables["CMP_TIMEOUT"]))
     if row.error is None:
         generate = sidecar.run("generate")
         assert (generate.returncode, generate.stdout) == (0, MANIFESTS)
     assert row.asked in {None, sum(map(row.counts, stage.faults.requests))}
-    assert_nothing_left(sidecar, is_whole=row.error is None)
-
-
-def bound(row: Row) -> float:
-    """Return the seconds within which a row must be over: twice what it promises, and more on a busy machine.
-
-    However busy it is, the answer comes before the deadline, and what starting and ending a process takes.
-    """
-    load = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-    deadline = float({**SETTINGS, **row.settings}["CMP_TIMEOUT"])
-    return min(2 * row.seconds * load, deadline + GRACE_SECONDS * load)
+    assert_nothing_left(sidecar, OBJECTS.values())
+    assert len(stored(sidecar)) == len(OBJECTS) or row.error
 
 
 def assert_told(row: Row, sidecar: Sidecar, stderr: bytes) -> None:
@@ -96,27 +85,3 @@ def assert_told(row: Row, sidecar: Sidecar, stderr: bytes) -> None:
     assert len(stderr) <= MOST_BYTES
     assert SECRET_KEY not in said
     assert "hidden-password" not in said
-
-
-def assert_nothing_left(sidecar: Sidecar, *, is_whole: bool) -> None:
-    """Hold the application's folder and the processes to what was there before, and the store to whole objects."""
-    assert [path.name for path in sidecar.directory.iterdir()] == ["s3-source.yaml"]
-    assert not list(sidecar.state.rglob("*.tmp"))
-    stored = [path.read_bytes() for path in sidecar.state.glob("cmp-core-*/objects/*/*")]
-    # An entry is a digest and the content.
-    assert {entry[DIGEST_BYTES:] for entry in stored} <= set(OBJECTS.values())
-    assert len(stored) == len(OBJECTS) or not is_whole
-    assert not processes_of(sidecar)
-
-
-def processes_of(sidecar: Sidecar) -> list[int]:
-    """Return the processes whose environment names the sidecar's own folder."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        if f"TMPDIR={sidecar.state}\0".encode() in environment:
-            found.append(int(folder.name))
-    return found

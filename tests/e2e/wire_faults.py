@@ -359,12 +359,12 @@ WIRE = (
     Row(
         "trickle",
         "an object trickles so slowly that it takes longer than `timeout`, yet never stops",
-        on_get(Fault(rate=5)),
+        on_get(Fault(rate=2)),
         DeadlineExceededError,
-        f"stopped after 5 s while fetching s3://test-bucket/apps/demo: {TIMEOUT}",
+        f"stopped after 10 s while fetching s3://test-bucket/apps/demo: {TIMEOUT}",
         counts=is_first,
-        settings={"CMP_TIMEOUT": "5"},
-        seconds=5 + 1,
+        settings={"CMP_TIMEOUT": "10"},
+        seconds=10 + 1,
     ),
     Row("bandwidth", "everything trickles at 1 kB/s", toxic("bandwidth", rate=1), counts=is_first, seconds=15),
     Row(
