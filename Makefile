@@ -82,6 +82,11 @@ test-s3: tools ## Run the tests that talk to S3 against LocalStack and versitygw
 benchmark: .venv/installed $(BENCHMARK)/installed ## Measure, and write the figures to docs/explanation/performance.md
 	@$(BIN)/python -m benchmarks --aws $(BENCHMARK)/bin/aws $(ARGS)
 
+.PHONY: soak
+soak: tools $(BENCHMARK)/installed ## Ask the genuine argocd-cmp-server for 15 minutes with faults on, and fill docs/explanation/soak.md
+	@PYTHONPATH=tests $(BIN)/python -m e2e.soak --matplotlib $(BENCHMARK)/bin/python $(ARGS) || { \
+		echo "make soak failed: the answers that were wrong lie in .cache/soak/wrong, all others in requests.csv beside it" >&2; exit 1; }
+
 .PHONY: docs
 docs: .venv/installed .cache/docs/installed ## Check that the generated pages are fresh, and build the documentation into site/
 	@$(BIN)/python tools/generate_docs.py --check || { echo "A generated page is stale: run make docs-generate" >&2; exit 1; }

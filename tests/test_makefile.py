@@ -55,7 +55,7 @@ def test_every_listed_target_exists(checkout: Path) -> None:
     listed = re.findall(r"^  make ([a-z0-9-]+)", make(checkout).stdout, re.MULTILINE)
 
     assert set(listed) <= set(re.findall(r"^\.PHONY: ([a-z0-9-]+)$", MAKEFILE, re.MULTILINE))
-    assert {"check", "format", "lint", "types", "docs", "requirements", "benchmark", "clean"} <= set(listed)
+    assert {"check", "format", "lint", "types", "docs", "requirements", "benchmark", "soak", "clean"} <= set(listed)
 
 
 def test_a_python_that_is_too_old_is_named_with_the_remedy(checkout: Path) -> None:
