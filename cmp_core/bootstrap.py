@@ -126,4 +126,5 @@ def _number(text: str, most: float) -> float | None:
 
 
 def _whole_number(text: str, most: int) -> int | None:
-    return int(text) if re.fullmatch(r"[0-9]{1,6}", text) and 1 <= int(text) <= most else None
+    found = re.fullmatch(r"([0-9]{1,6})(?:\.0+)?", text)
+    return int(found[1]) if found and 1 <= int(found[1]) <= most else None
