@@ -95,14 +95,7 @@ class Scratch:
         self._remove_leftovers()
         folder = self._own_folder()
         try:
-            (folder / _FILES).mkdir(parents=True, mode=0o700)
-        except OSError as error:
-            raise OutputError(
-                f"{self._directory.absolute()}: cannot make a scratch folder there ({error.strerror}): "
-                "make the folder writable and leave room on its disk"
-            ) from error
-        try:
-            yield folder / _FILES
+            yield self._make_workspace(folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -212,6 +205,17 @@ class Scratch:
         payload: Mapping[str, Any] = json.loads(record["payload"])
         return payload
 
+    def _make_workspace(self, folder: Path) -> Path:
+        files = folder / _FILES
+        try:
+            files.mkdir(parents=True, mode=0o700)
+        except OSError as error:
+            raise OutputError(
+                f"{self._directory.absolute()}: cannot make a scratch folder there ({error.strerror}): "
+                "make the folder writable and leave room on its disk"
+            ) from error
+        return files
+
     def _own_folder(self) -> Path:
         """Return a new name that tells whose it is: a process id alone may come again after a kill."""
         return self._path.with_name(f"{self._path.name}.{os.getpid()}-{secrets.token_hex(4)}")
@@ -276,12 +280,12 @@ def _read_key(state: Path) -> bytes | None:
 
 def _create_key(path: Path) -> None:
     new = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(secrets.token_bytes(KEY_BYTES))
         os.link(new, path)
     except FileExistsError:
         return
     finally:
-        new.unlink()
+        new.unlink(missing_ok=True)

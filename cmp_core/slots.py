@@ -86,16 +86,27 @@ class _Queue:
         self._most = most
 
     def take_slot(self, turn: Turn, deadline: Deadline) -> int:
-        """Return the descriptor of a slot, which is locked until it is closed."""
+        """Return the descriptor of a slot, which is locked until it is closed.
+
+        A ticket gets its name when it is locked already: nobody ever sees one that is not, and takes it for a dead
+        one's. The clock in it is the monotonic one, which nobody sets, and which all processes of a machine share.
+        """
         for folder in (self._folder, self._tickets):
             folder.mkdir(mode=0o700, exist_ok=True)
-        ticket, descriptor = self._draw_ticket(turn)
+        name = f"{time.monotonic_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}"
+        ticket, unfinished = self._tickets / f"{turn:d}-{name}", self._tickets / f"{_UNFINISHED}{name}"
+        descriptor = -1
         try:
+            descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            unfinished.rename(ticket)
             return self._wait(ticket.name, deadline)
         finally:
-            with contextlib.suppress(OSError):
-                ticket.unlink()
-            os.close(descriptor)
+            for path in (unfinished, ticket):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+            if descriptor >= 0:
+                os.close(descriptor)
 
     def _wait(self, ticket: str, deadline: Deadline) -> int:
         quiet_until = time.monotonic() + _QUIET_SECONDS
@@ -119,24 +130,6 @@ class _Queue:
             "raise `maxConcurrency` in the operator's settings (CMP_MAX_CONCURRENCY) if the sidecar has CPU and memory "
             "to spare, or give it more of both"
         )
-
-    def _draw_ticket(self, turn: Turn) -> tuple[Path, int]:
-        """Return a ticket and the descriptor that holds its lock.
-
-        It gets its name when it is locked already: nobody ever sees one that is not, and takes it for a dead one's. The
-        clock is the monotonic one, which nobody sets, and which all processes of a machine share.
-        """
-        name = f"{time.monotonic_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}"
-        unfinished = self._tickets / f"{_UNFINISHED}{name}"
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            return unfinished.rename(self._tickets / f"{turn:d}-{name}"), descriptor
-        except BaseException:
-            with contextlib.suppress(OSError):
-                unfinished.unlink()
-            os.close(descriptor)
-            raise
 
     def _count_ahead(self, ticket: str) -> int:
         """Return how many tickets come before this one; those of dead processes at the head of the queue go."""

@@ -10,7 +10,7 @@ import stat
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 STALE_SECONDS = 600
 """The age at which an unfinished file is taken for that of a killed process."""
@@ -201,20 +201,24 @@ def _list_entries(objects: Path) -> Iterator[_Entry]:
 def _write_by_rename(path: Path, content: bytes) -> None:
     """Write a file beside `path` and rename it, so that a reader sees all of the content or none."""
     unfinished = path.with_name(f"{path.name}.{os.urandom(8).hex()}{_UNFINISHED}")
-    try:
-        file = unfinished.open("xb")
-    except FileNotFoundError:
-        path.parent.parent.mkdir(mode=0o700, exist_ok=True)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        file = unfinished.open("xb")
-    try:
-        with file:
+    try:  # from here on, since a signal may come as soon as the file is there
+        with _create(unfinished) as file:
             file.write(hashlib.sha256(content).digest())
             file.write(content)
         unfinished.replace(path)
     except BaseException:
         _remove(unfinished)
         raise
+
+
+def _create(path: Path) -> BinaryIO:
+    """Return a new file, and make the two folders above it if need be."""
+    try:
+        return path.open("xb")
+    except FileNotFoundError:
+        path.parent.parent.mkdir(mode=0o700, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        return path.open("xb")
 
 
 def _mark_as_used(descriptor: int) -> None:

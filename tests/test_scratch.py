@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from interruption import interrupted_everywhere
 
 from cmp_core import scratch
 from cmp_core.artifact import Artifact
@@ -442,6 +443,16 @@ def test_a_full_disk_is_no_key_and_gets_no_rubbish(state: Path) -> None:
 
     assert result.returncode == 0
     assert list(state.iterdir()) == []
+
+
+def test_a_signal_at_any_point_leaves_the_key_or_nothing(state: Path) -> None:
+    """SIGTERM while the key is being made leaves none, or the whole of it, which then may have a second name."""
+    for point in interrupted_everywhere(lambda: _read_key(state)):
+        files = list(state.iterdir())
+        assert {path.stat().st_size for path in files} <= {KEY_BYTES}, f"at point {point}"
+        assert not files or state / "scratch.key" in files, f"at point {point}"
+        for path in files:
+            path.unlink()
 
 
 def test_processes_that_race_for_the_key_agree(state: Path) -> None:

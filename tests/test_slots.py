@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from host_support import BACKEND, MODEL, FakeSite
+from interruption import interrupted_everywhere
 
 from cmp_core import slots
 from cmp_core.deadline import Deadline
@@ -481,6 +482,20 @@ def test_a_signal_ends_the_waiting(  # noqa: PLR0917  # fixtures are arguments
     assert (process.returncode, stdout) == (code, b"")
     told = f"error: stopped by {sent.name} while waiting for the only slot, with no requests before this one: run it "
     assert stderr.decode().startswith(told)
+
+
+def test_a_signal_at_any_point_stands_in_nobody_s_way(sidecar: Sidecar) -> None:
+    """SIGTERM while a slot is taken leaves no half of a ticket; a whole one is dead, and goes with the next request."""
+
+    def work() -> None:
+        with take_slot(sidecar.state, 1, Turn.NEW, Deadline(100)):
+            pass
+
+    for point in interrupted_everywhere(work):
+        assert not list(sidecar.queue.glob("new-*")), f"at point {point}"
+    work()
+
+    assert list(sidecar.queue.iterdir()) == []
 
 
 def test_the_commands_that_fetch_nothing_do_not_wait(fake_site: FakeSite, sidecar: Sidecar, app: Path) -> None:

@@ -2,9 +2,11 @@
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interruption import interrupted_everywhere
 
 from cmp_core import store as store_module
 from cmp_core.store import STALE_SECONDS, Store, open_store, state_directory, store_key
@@ -405,3 +408,15 @@ def test_there_is_no_store_without_room_or_a_private_folder(tmp_path: Path) -> N
 
     assert turned_off is None
     assert open_store(tmp_path / "state", {}, 1024 * KIB) is None
+
+
+def test_a_signal_at_any_point_leaves_nothing_unfinished(folder: Path, store: Store) -> None:
+    """SIGTERM while an object is being kept leaves the whole of it, or nothing."""
+    whole = hashlib.sha256(b"content").digest() + b"content"
+
+    for point in interrupted_everywhere(lambda: store.put(store_key("a"), b"content")):
+        contents = [path.read_bytes() for path in files_of(folder)]
+        assert contents in ([], [whole]), f"at point {point}"
+        shutil.rmtree(folder / "objects", ignore_errors=True)
+
+    assert contents == [whole]
