@@ -42,6 +42,7 @@ TOOLS: Mapping[str, Tool] = {
         ("-ldflags", f"-s -w -X github.com/argoproj/argo-cd/v3/common.version={ARGO_CD_VERSION}"),
     ),
     "godecode": Tool("cmp-core.example/tools/godecode", "godecode"),
+    "kustomize": Tool("sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"),
     "toxiproxy": Tool("github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0"),
     "versitygw": Tool("github.com/versity/versitygw/cmd/versitygw@v1.8.0"),
 }

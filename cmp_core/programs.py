@@ -1,0 +1,148 @@
+"""Own the running of other programs: found on the sidecar's own path, without a shell, in time, with bounded output.
+
+An application's author has no say in any of it: neither in which program runs, nor in its environment.
+"""
+
+import ctypes
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from cmp_core.environment import BuildEnvironment
+from cmp_core.errors import BackendError, LimitExceededError
+
+__all__ = ["Output", "find_program", "run_program"]
+
+MOST_SAID = 64 * 1024
+"""How many bytes of what a program says on stderr are kept."""
+
+_CHUNK_BYTES = 256 * 1024
+_TICK = 0.5  # seconds
+_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+class Output(NamedTuple):
+    """What a program has left when it ended.
+
+    Attributes:
+        code: Its exit code; negative for the signal that ended it.
+        content: All that it wrote to stdout.
+        said: The beginning of what it wrote to stderr.
+    """
+
+    code: int
+    content: bytes
+    said: str
+
+
+def find_program(name: str, environment: BuildEnvironment, *, purpose: str) -> Path:
+    """Return the program `name` of the sidecar's own ``PATH``, of which only absolute entries count.
+
+    Args:
+        name: Its file name.
+        environment: Whose variables tell the path.
+        purpose: What it is needed for, as a clause for the message: ``to render a kustomization``.
+
+    Raises:
+        BackendError: It is not there; tells where it was looked for, and how it comes into the image.
+    """
+    path = environment.variables.get("PATH", os.defpath)
+    places = [place for place in path.split(os.pathsep) if Path(place).is_absolute()]
+    found = shutil.which(name, path=os.pathsep.join(places))
+    if found:
+        return Path(found)
+    raise BackendError(
+        f"`{name}` is needed {purpose}, and is not in {', '.join(places) or 'any folder of PATH'}: put it into the "
+        "sidecar's image, into a folder of its PATH such as /usr/local/bin"
+    )
+
+
+def run_program(
+    command: Sequence[str | Path],
+    folder: Path,
+    environment: BuildEnvironment,
+    *,
+    variables: Mapping[str, str],
+    most_bytes: int,
+) -> Output:
+    """Run a program to its end, with nothing on stdin and in a process group of its own.
+
+    The group is killed when the deadline passes, when too much comes out, and when this process is told to end; the
+    program itself also when this process is killed.
+
+    Args:
+        command: The program's absolute path and its arguments.
+        folder: Its working directory, below the scratch folder.
+        environment: Whose deadline ends it.
+        variables: All of its environment.
+        most_bytes: How much it may write to stdout.
+
+    Raises:
+        DeadlineExceededError: The time ran out.
+        LimitExceededError: It wrote more than it may.
+    """
+    environment.deadline.check()
+    with subprocess.Popen(  # noqa: S603  # no shell, and the caller has found the program on the sidecar's own path
+        command,
+        cwd=folder,
+        env=dict(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        process_group=0,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509  # one system call, and no lock is taken in it
+    ) as process:
+        try:
+            content, said = _read(process, environment, most_bytes)
+        except BaseException:
+            _kill_group(process)
+            raise
+        code = process.wait()
+    return Output(code, content, said.decode(errors="replace").strip())
+
+
+_prctl = ctypes.CDLL(None).prctl if os.uname().sysname == "Linux" else None
+
+
+def _die_with_parent() -> None:
+    """Let the kernel kill this process when its parent dies, which by SIGKILL it does without a word."""
+    if _prctl:
+        _prctl(_DEATH_SIGNAL, signal.SIGKILL)
+
+
+def _read(process: "subprocess.Popen[bytes]", environment: BuildEnvironment, most_bytes: int) -> tuple[bytes, bytes]:
+    """Return all of stdout and the beginning of stderr, once both have ended."""
+    content, said = bytearray(), bytearray()
+    with selectors.DefaultSelector() as selector:
+        for stream, kept in ((process.stdout, content), (process.stderr, said)):
+            assert stream  # noqa: S101  # both are pipes
+            selector.register(stream, selectors.EVENT_READ, kept)
+        while selector.get_map():
+            environment.deadline.check()
+            for key, _ in selector.select(min(_TICK, environment.deadline.remaining())):
+                chunk = os.read(key.fd, _CHUNK_BYTES)
+                if not chunk:
+                    selector.unregister(key.fileobj)
+                elif key.data is content:
+                    content += chunk
+                    if len(content) > most_bytes:
+                        raise LimitExceededError(
+                            f"`{Path(str(process.args[0])).name}` writes more than {most_bytes} bytes: "  # type: ignore[index]  # the command is a sequence
+                            "raise `limits.totalBytes` in the operator's settings (CMP_LIMITS_TOTAL_BYTES), or make "
+                            "the source smaller"
+                        )
+                else:
+                    said += chunk[: MOST_SAID - len(said)]
+    return bytes(content), bytes(said)
+
+
+def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        process.kill()
