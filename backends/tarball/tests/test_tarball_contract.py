@@ -1,0 +1,59 @@
+"""The tarball backend holds to the contract of every backend."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pytest
+
+from cmp_core.testing import SDKS, BackendContract
+
+
+class TestTarball(BackendContract):
+    """The shared suite, for archives in folders of the example's backend, and for an S3 that fails."""
+
+    backend = "tarball"
+    secrets = ("secret/of+the/test+that/no+message/may+show",)
+    sdks = (*SDKS, "tarfile", "zstandard")
+    files: ClassVar[Mapping[str, bytes]] = {
+        "deployment.yaml": b"apiVersion: apps/v1\nkind: Deployment\n" + b"# \n" * 1000,
+        "nested/deeper/service.yaml": b"apiVersion: v1\nkind: Service\n" + b"# \n" * 2000,
+        "nested/note.txt": b"\x00\xff not text" * 500,
+    }
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path_factory: pytest.TempPathFactory, pack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.pack, self.monkeypatch = tmp_path_factory.mktemp("published"), pack, monkeypatch
+        self.published = 0
+
+    def publish(self, files: Mapping[str, bytes]) -> dict[str, Any]:
+        """Pack the files into an archive in a new folder."""
+        self.published += 1
+        folder = self.folder / str(self.published)
+        folder.mkdir()
+        (folder / "release.tgz").write_bytes(self.pack(files))
+        return {"source": {"backend": "local", "path": str(folder)}}
+
+    def missing(self) -> dict[str, Any]:
+        """Name a folder that does not exist."""
+        return {"source": {"backend": "local", "path": str(self.folder / "missing")}}
+
+    def denied(self) -> dict[str, Any]:
+        """Ask S3 for an archive without credentials."""
+        return self._in_s3()
+
+    def outage(self) -> dict[str, Any]:
+        """Ask an S3 that nobody serves."""
+        return self._in_s3(AWS_ACCESS_KEY_ID="AKIATESTTESTTEST1234", AWS_SECRET_ACCESS_KEY=self.secrets[0])
+
+    def _in_s3(self, **variables: str) -> dict[str, Any]:
+        nobody = {"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
+        endpoint = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_EC2_METADATA_DISABLED": "true"}
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+            self.monkeypatch.delenv(name, raising=False)
+        for name, value in {**nobody, **endpoint, **variables}.items():
+            self.monkeypatch.setenv(name, value)
+        return {"source": {"backend": "s3", "bucket": "test-bucket", "path": "releases/demo.tgz"}}
+
+    def test_the_files_take_up_less_in_the_archive_than_by_themselves(self) -> None:
+        """So the limits of the suite are met by what is unpacked, not by the archive."""
+        assert len(self.pack(self.files)) < min(map(len, self.files.values()))
