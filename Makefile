@@ -11,7 +11,7 @@ DOCS := .cache/docs/bin
 BENCHMARK := .cache/benchmark
 CODE := cmp_core backends examples tests tools benchmarks
 PROJECTS := pyproject.toml $(wildcard backends/*/pyproject.toml examples/backend-*/pyproject.toml)
-OWN := cmp-core cmp-backend-s3 cmp-backend-local
+OWN := cmp-core cmp-backend-s3 cmp-backend-tarball cmp-backend-multi cmp-backend-local
 
 # uv shall trust the certificates that the machine trusts, since a proxy may stand in between, and take no Python but the machine's.
 export UV_SYSTEM_CERTS ?= true
@@ -28,6 +28,19 @@ help: ## List the targets
 .PHONY: demo
 demo: .venv/installed ## Fetch two manifests from an S3 server in the process, and print them
 	@$(BIN)/python tools/demo.py
+
+.PHONY: demo-tarball
+demo-tarball: .venv/installed ## The same with an archive in S3, of which one folder is meant
+	@$(BIN)/python tools/demo.py tarball
+
+.PHONY: demo-multi
+demo-multi: .venv/installed ## The same with two sources, each with a prefix of its own
+	@$(BIN)/python tools/demo.py multi
+
+.PHONY: demo-kustomize
+demo-kustomize: .venv/installed ## The same with an overlay, which kustomize builds
+	@$(BIN)/python -m tools.binaries kustomize
+	@PATH="$(CURDIR)/.tools:$$PATH" $(BIN)/python tools/demo.py kustomize
 
 .PHONY: check
 check: check-format lint types arrows docs dockerfile test ## Everything that must hold before a change is done

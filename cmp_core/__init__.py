@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cmp_core.artifact import Artifact as Artifact
+    from cmp_core.artifact import combine_revisions as combine_revisions
+    from cmp_core.check import identify_objects as identify_objects
     from cmp_core.deadline import Deadline as Deadline
     from cmp_core.documents import Document as Document
     from cmp_core.documents import split_documents as split_documents
@@ -39,14 +41,19 @@ if TYPE_CHECKING:
     from cmp_core.errors import UsageError as UsageError
     from cmp_core.finding import Finding as Finding
     from cmp_core.hookspecs import FetchNested as FetchNested
+    from cmp_core.hookspecs import RenderNested as RenderNested
     from cmp_core.hookspecs import hookimpl as hookimpl
     from cmp_core.models import Limits as Limits
+    from cmp_core.models import NestedSource as NestedSource
     from cmp_core.models import Source as Source
     from cmp_core.models import SourceLimits as SourceLimits
+    from cmp_core.nesting import location_of as location_of
     from cmp_core.settings import Settings as Settings
 
 _HOMES = {
     "Artifact": "artifact",
+    "combine_revisions": "artifact",
+    "identify_objects": "check",
     "Deadline": "deadline",
     "Document": "documents",
     "split_documents": "documents",
@@ -77,10 +84,13 @@ _HOMES = {
     "UsageError": "errors",
     "Finding": "finding",
     "FetchNested": "hookspecs",
+    "RenderNested": "hookspecs",
     "hookimpl": "hookspecs",
     "Limits": "models",
+    "NestedSource": "models",
     "Source": "models",
     "SourceLimits": "models",
+    "location_of": "nesting",
     "Settings": "settings",
 }
 
@@ -104,10 +114,12 @@ __all__ = [
     "IntegrityError",
     "LimitExceededError",
     "Limits",
+    "NestedSource",
     "OutputError",
     "PolicyError",
     "Progress",
     "RenderError",
+    "RenderNested",
     "ResourceError",
     "Settings",
     "SettingsError",
@@ -119,7 +131,10 @@ __all__ = [
     "TransientFetchError",
     "TriggerFileError",
     "UsageError",
+    "combine_revisions",
     "hookimpl",
+    "identify_objects",
+    "location_of",
     "split_documents",
 ]
 

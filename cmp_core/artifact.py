@@ -3,6 +3,7 @@
 import hashlib
 import os
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,12 @@ class Artifact:
         files = list_files(root)
         digest, size = digest_files(root, files)
         return cls(root=root, files=files, revision=revision or digest, digest=digest, size=size)
+
+
+def combine_revisions(revisions: Iterable[str]) -> str:
+    """Return one revision that stands for several in their order: that of a source that holds others."""
+    whole = hashlib.sha256("".join(f"{revision}\n" for revision in revisions).encode())
+    return f"sha256:{whole.hexdigest()}"
 
 
 def byte_order(path: str) -> bytes:

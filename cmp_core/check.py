@@ -15,7 +15,8 @@ NEVER_EMPTY = "an empty result is never a success, because Argo CD would keep it
 
 _MOST_PROBLEMS = 10
 
-_Identity = tuple[str, str, str, str]
+Identity = tuple[str, str, str, str]
+"""Group, kind, namespace and name of an object."""
 
 
 def check_documents(documents: Iterable[Document], application: Application, what: str) -> list[Document]:
@@ -50,6 +51,24 @@ def check_documents(documents: Iterable[Document], application: Application, wha
     return checked
 
 
+def identify_objects(document: Document, application: Application) -> list[Identity | None]:
+    """Return what tells each object of a document from others: group, kind, namespace and name.
+
+    Args:
+        document: One document, an object or a list of them.
+        application: Who asks; its namespace stands in where an object names none.
+
+    Returns:
+        One for each object, in their order; None for one that has no name yet (``generateName``).
+
+    Raises:
+        RenderError: The document is no object that Argo CD can read.
+    """
+    nodes, problems = _read_objects(document)
+    raise_render_problems(problems)
+    return [_identify(node, application.namespace) for node in nodes]
+
+
 def raise_render_problems(problems: Sequence[str]) -> None:
     """Raise one `RenderError` that tells the first ten of the problems; do nothing where there is none."""
     if not problems:
@@ -68,34 +87,13 @@ class _Inspection:
         self.namespace = namespace
         self.problems: list[str] = []
         self.objects = 0
-        self.places: dict[_Identity, str] = {}
+        self.places: dict[Identity, str] = {}
 
     def add(self, document: Document) -> None:
-        try:
-            root = read_outline(document)
-        except RenderError as error:
-            self.problems.append(str(error))
-            return
-        if root.is_null:
-            return  # an anchor or a tag and nothing else: Argo CD drops it
-        problems = list(_root_problems(document, root))
-        if problems:
-            self.problems += problems
-            return
-        items = _items(document, root)
-        if isinstance(items, str):
-            self.problems.append(items)
-        elif items is None:
-            self._add_object(document, root)
-        else:
-            self._add_items(document, items)
-
-    def _add_items(self, document: Document, items: list[Node]) -> None:
-        for item in items:
-            if problem := _object_problem(document, item):
-                self.problems.append(problem)
-            else:
-                self._add_object(document, item)
+        nodes, problems = _read_objects(document)
+        self.problems += problems
+        for node in nodes:
+            self._add_object(document, node)
 
     def _add_object(self, document: Document, node: Node) -> None:
         self.objects += 1
@@ -111,6 +109,25 @@ class _Inspection:
             f"{here}: {kind} `{f'{namespace}/' if namespace else ''}{name}` stands at {self.places[identity]} already, "
             "and Argo CD would apply the last of them only: keep one"
         )
+
+
+def _read_objects(document: Document) -> tuple[list[Node], list[str]]:
+    """Return the objects of a document, itself or the items of a list, and what is wrong with it."""
+    try:
+        root = read_outline(document)
+    except RenderError as error:
+        return [], [str(error)]
+    if root.is_null:
+        return [], []  # an anchor or a tag and nothing else: Argo CD drops it
+    if problems := list(_root_problems(document, root)):
+        return [], problems
+    items = _items(document, root)
+    if isinstance(items, str):
+        return [], [items]
+    if items is None:
+        return [root], []
+    judged = [(item, _object_problem(document, item)) for item in items]
+    return [item for item, problem in judged if not problem], [problem for _, problem in judged if problem]
 
 
 def _root_problems(document: Document, root: Node) -> Iterator[str]:
@@ -191,7 +208,7 @@ def _items(document: Document, root: Node) -> list[Node] | str | None:
     return f"{here}: Argo CD takes an object with empty `items` for an empty list and drops it: remove the key `items`"
 
 
-def _identify(node: Node, namespace: str) -> _Identity | None:
+def _identify(node: Node, namespace: str) -> Identity | None:
     """Return by what Argo CD tells the object from others, or None where it has no name yet."""
     fields = entries(node)
     metadata = entries(fields.get("metadata"))

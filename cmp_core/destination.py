@@ -76,7 +76,7 @@ class Destination:
         """Return the other path that a disk which folds case or normalises Unicode takes for `path`."""
         depth = path.count("/") + 1
         others = ("/".join(other.split("/")[:depth]) for other in self._paths)
-        return next((other for other in others if other != path and _fold(other) == _fold(path)), None)
+        return next((other for other in others if other != path and fold(other) == fold(path)), None)
 
 
 def write(descriptor: int, chunk: bytes, path: str) -> None:
@@ -93,12 +93,13 @@ def write(descriptor: int, chunk: bytes, path: str) -> None:
         raise _disk_error(path, error) from error
 
 
+def fold(path: str) -> str:
+    """Return what two paths share that a disk takes for one, where it folds case or normalises Unicode."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
 def _disk_error(path: str, error: OSError) -> OutputError:
     return OutputError(
         f"the scratch folder did not take {quote_path(path)} ({error.strerror}): give the sidecar's disk more room, "
         "and its user the right to write there"
     )
-
-
-def _fold(path: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())

@@ -15,7 +15,7 @@ from cmp_core.artifact import Artifact
 from cmp_core.documents import Document
 from cmp_core.environment import BuildEnvironment
 from cmp_core.finding import Finding
-from cmp_core.models import Source
+from cmp_core.models import NestedSource, Source
 
 PROJECT = "cmp_core"
 
@@ -27,17 +27,43 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 class FetchNested(Protocol):
     """Fetches a source inside a source, of any installed backend, under the same bounds as the outer one."""
 
-    def __call__(self, source: Mapping[str, Any], destination: Path) -> Artifact:
-        """Validate and fetch `source` into `destination`.
+    def __call__(self, source: NestedSource | Mapping[str, Any], destination: Path, *, key: str = "") -> Artifact:
+        """Validate and fetch `source` into `destination`; several threads may do so at once.
 
         Args:
-            source: The inner source's keys, and ``backend``: the name of its backend.
+            source: A field of the outer source, or the inner one's keys and ``backend``: the name of its backend.
             destination: An empty folder below the outer source's destination.
+            key: The outer source's key under which it stands: messages begin with it.
+
+        Returns:
+            What was brought; its revision must become part of the outer one.
 
         Raises:
             SourceValidationError: The inner source is wrong.
             BackendError: Its backend is missing or broken.
-            FetchError: It could not be fetched.
+            FetchError: It could not be fetched; a `LimitExceededError` also where all sources that were fetched so
+                have brought more together than one may.
+        """
+
+
+class RenderNested(Protocol):
+    """Renders what `fetch_nested` has brought, by the backend that has fetched it."""
+
+    def __call__(
+        self, source: NestedSource | Mapping[str, Any], artifact: Artifact, *, key: str = ""
+    ) -> list[Document]:
+        """Render a source inside this one.
+
+        Args:
+            source: What was given to `fetch_nested`.
+            artifact: What lies in its destination now, most easily `Artifact.from_directory`.
+            key: As for `fetch_nested`.
+
+        Returns:
+            The documents, each under the path that it has below the outer artifact's root.
+
+        Raises:
+            RenderError: The content cannot be turned into manifests.
         """
 
 
@@ -84,7 +110,9 @@ def fetch(  # type: ignore[empty-body]  # a hook spec has no body
 
 
 @hookspec(firstresult=True)
-def render(artifact: Artifact, source: Source, environment: BuildEnvironment) -> Iterable[Document]:  # type: ignore[empty-body]  # a hook spec has no body
+def render(  # type: ignore[empty-body]  # a hook spec has no body
+    artifact: Artifact, source: Source, environment: BuildEnvironment, render_nested: RenderNested
+) -> Iterable[Document]:
     """Turn what was fetched into Kubernetes documents, in the order in which they are to be printed.
 
     Optional: without it the host renders every YAML and JSON file below the artifact's root. The
@@ -94,6 +122,7 @@ def render(artifact: Artifact, source: Source, environment: BuildEnvironment) ->
         artifact: What `fetch` returned, perhaps in an earlier process.
         source: The validated trigger file.
         environment: Who asks, the operator's settings and the deadline.
+        render_nested: Renders a source inside this one.
 
     Returns:
         Documents, most easily made with `split_documents`.

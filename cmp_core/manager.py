@@ -17,10 +17,12 @@ from cmp_core.documents import Document
 from cmp_core.environment import BuildEnvironment
 from cmp_core.errors import BackendLoadError, CmpError
 from cmp_core.finding import Finding
-from cmp_core.hookspecs import PROJECT, FetchNested, hookimpl
+from cmp_core.hookspecs import PROJECT, FetchNested, RenderNested, hookimpl
 from cmp_core.installed import InstalledBackend
+from cmp_core.kustomize import holds_kustomization, render_kustomization
 from cmp_core.models import Source
 from cmp_core.render import render_plain
+from cmp_core.selection import check_totals
 from cmp_core.validation import closest, echo
 
 Result = TypeVar("Result")
@@ -32,7 +34,10 @@ class _DefaultRender:
     """The host's own `render`, which any backend's own comes before."""
 
     @hookimpl(trylast=True)
-    def render(self, artifact: Artifact, source: Source) -> Iterable[Document]:
+    def render(self, artifact: Artifact, source: Source, environment: BuildEnvironment) -> Iterable[Document]:
+        if source.render == "kustomize" or (source.render == "auto" and holds_kustomization(artifact)):
+            environment.summary.renderer = "kustomize"
+            return render_kustomization(artifact, source, environment)
         return render_plain(artifact, source)
 
 
@@ -43,10 +48,12 @@ class Backend:
     Attributes:
         installed: Where it comes from.
         model: The model of its trigger file.
+        renders: Whether it renders by itself, so that `render` of a source means nothing to it.
     """
 
     installed: InstalledBackend
     model: type[Source]
+    renders: bool
     _hooks: Any
 
     def fetch(
@@ -67,9 +74,12 @@ class Backend:
         )
         if not _is_below(artifact, destination):
             raise CmpError(f"{self.installed}: `fetch` must return an Artifact below its destination: report it there")
+        check_totals(len(artifact.files), artifact.size, source, source.limits.under(environment.settings.limits))
         return artifact
 
-    def render(self, artifact: Artifact, source: Source, environment: BuildEnvironment) -> list[Document]:
+    def render(
+        self, artifact: Artifact, source: Source, environment: BuildEnvironment, render_nested: RenderNested
+    ) -> list[Document]:
         """Call the backend's `render`, or the host's.
 
         Raises:
@@ -79,7 +89,11 @@ class Backend:
         documents = self._call(
             "render",
             environment,
-            lambda: list(self._hooks.render(artifact=artifact, source=source, environment=environment)),
+            lambda: list(
+                self._hooks.render(
+                    artifact=artifact, source=source, environment=environment, render_nested=render_nested
+                )
+            ),
         )
         if not all(isinstance(document, Document) for document in documents):
             raise CmpError(f"{self.installed}: `render` must return Documents: report it there")
@@ -133,9 +147,10 @@ def load_backend(installed: InstalledBackend) -> Backend:
             f"{installed}: `{definition}` does not fit its spec: {reason}: see the hook reference"
         ) from error
     _check_hooks(installed, manager)
-    if not _renders(manager):
+    renders = _renders(manager)
+    if not renders:
         manager.register(_DefaultRender())
-    return Backend(installed, _load_model(installed, manager), manager.hook)
+    return Backend(installed, _load_model(installed, manager), renders, manager.hook)
 
 
 def _import(installed: InstalledBackend) -> object:

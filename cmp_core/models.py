@@ -1,7 +1,8 @@
 """Own the shape of what people write: the base of every source, its limits, and their YAML types."""
 
 import re
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
@@ -66,6 +67,26 @@ class SourceLimits(StrictModel):
         )
 
 
+class NestedSource(StrictModel):
+    """A source inside a source: the name of its backend, and that backend's own keys.
+
+    Declare a field of this type, and give its value to `fetch_nested`. The host validates it with the trigger file, so
+    that what is wrong with it is told with its line before anything is fetched. A subclass may add keys of its own.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    backend: Annotated[str, Field(description="The name of an installed backend.", min_length=1, examples=["s3"])]
+
+    def own_values(self) -> dict[str, Any]:
+        """Return the keys that are for the named backend."""
+        return dict(self.model_extra or {})
+
+    def as_values(self) -> dict[str, Any]:
+        """Return these keys and `backend`."""
+        return {"backend": self.backend, **self.own_values()}
+
+
 class Source(StrictModel):
     """A validated trigger file: what every backend's source has in common.
 
@@ -92,6 +113,15 @@ class Source(StrictModel):
         SourceLimits, Field(description="Own limits, below those of the operator.", examples=[{"objects": 100}])
     ] = SourceLimits()
 
+    render: Annotated[
+        Literal["auto", "plain", "kustomize"],
+        Field(
+            description="How manifests are made of what was fetched: `plain` takes every YAML and JSON file as it is, "
+            "`kustomize` builds the kustomization at the root, `auto` does so where there is one.",
+            examples=["plain"],
+        ),
+    ] = "auto"
+
     @property
     def location(self) -> str:
         """Where the source lies, in one word for messages: ``s3://bucket/path``. No secret, no signature."""
@@ -100,3 +130,20 @@ class Source(StrictModel):
     def as_values(self) -> dict[str, Any]:
         """Return the source as plain JSON values under the keys of the trigger file."""
         return self.model_dump(mode="json", by_alias=True)
+
+
+def nested_sources(model: BaseModel) -> Iterator[tuple[tuple[str | int, ...], NestedSource]]:
+    """Yield the sources that stand in a model's fields, in lists and in models inside of it, each with its key path."""
+    for name, field in type(model).model_fields.items():
+        yield from _nested_in(getattr(model, name), (field.alias or name,))
+
+
+def _nested_in(value: object, path: tuple[str | int, ...]) -> Iterator[tuple[tuple[str | int, ...], NestedSource]]:
+    if isinstance(value, NestedSource):
+        yield path, value
+    elif isinstance(value, BaseModel):
+        for inner_path, nested in nested_sources(value):
+            yield (*path, *inner_path), nested
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _nested_in(item, (*path, index))

@@ -1,25 +1,17 @@
 """Own the steps of a request that touch the source: fetch, render, check; `init` and `generate` are made of them."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from cmp_core.artifact import Artifact
 from cmp_core.check import check_documents
 from cmp_core.environment import BuildEnvironment
-from cmp_core.errors import SourceValidationError
-from cmp_core.hookspecs import FetchNested
-from cmp_core.installed import find_backend, installed_backends
-from cmp_core.manager import load_backend
+from cmp_core.nesting import NestedRender, Nesting
 from cmp_core.render import assemble
 from cmp_core.request import Request, read_request
 from cmp_core.scratch import Scratch
 from cmp_core.store import state_directory
 from cmp_core.summary import IN_SUMMARY
-from cmp_core.trigger import validated
-
-MOST_NESTED = 4
 
 log = logging.getLogger("cmp_core")
 
@@ -63,31 +55,6 @@ def generate(directory: Path, environment: BuildEnvironment) -> bytes:
         return _render(request, _fetch(request, files, environment), environment)
 
 
-def nested_fetch(environment: BuildEnvironment, outer: str, depth: int = 1) -> FetchNested:
-    """Return what fetches a source inside a source, which may hold another, at most `MOST_NESTED` deep.
-
-    Args:
-        environment: That of the outer source; its deadline covers the whole.
-        outer: The path to the outer source, which stands in front of every complaint.
-        depth: How many sources there are around it.
-    """
-
-    def fetch_nested(source: Mapping[str, Any], destination: Path) -> Artifact:
-        if depth > MOST_NESTED:
-            raise SourceValidationError(f"{outer}: sources are nested deeper than {MOST_NESTED}: flatten them")
-        values = dict(source)
-        name = values.pop("backend", None)
-        if not isinstance(name, str):
-            raise SourceValidationError(f"{outer}: a nested source lacks `backend`: add the name of one")
-        backend = load_backend(find_backend(name, installed_backends()))
-        inner = validated(backend.model, values, lambda _path: f"{outer}: nested source `{name}`")
-        destination.mkdir(parents=True, exist_ok=True)
-        deeper = nested_fetch(environment, f"{outer}: {inner.location}", depth + 1)
-        return backend.fetch(inner, destination, environment, deeper)
-
-    return fetch_nested
-
-
 def _open_scratch(directory: Path, environment: BuildEnvironment) -> Scratch:
     return Scratch(directory, state_directory(environment.settings.state_directory, environment.variables))
 
@@ -103,7 +70,7 @@ def _fetch(request: Request, destination: Path, environment: BuildEnvironment) -
     environment.deadline.step = f"fetching {location}"
     asker = environment.application.name
     log.info("fetching %s%s", location, f" for application {asker}" if asker else "")
-    nested = nested_fetch(environment, request.trigger.name)
+    nested = Nesting(request.source, environment, request.trigger.name)
     with environment.summary.timed("fetch"):
         artifact = request.backend.fetch(request.source, destination, environment, nested)
     _note(artifact, environment)
@@ -128,7 +95,8 @@ def _render(request: Request, artifact: Artifact, environment: BuildEnvironment)
     location = request.source.location
     environment.deadline.step = f"rendering {location}"
     with summary.timed("render"):
-        documents = request.backend.render(artifact, request.source, environment)
+        nested = NestedRender(artifact.root, environment, request.trigger.name)
+        documents = request.backend.render(artifact, request.source, environment, nested)
         checked = check_documents(documents, environment.application, location)
         stream = assemble(checked)
     environment.deadline.check()

@@ -120,6 +120,7 @@ class StderrHandler(logging.Handler):
             "bytes": summary.bytes,
             "revision": told["revision"],
             "manifests": summary.manifests,
+            "renderer": summary.renderer,
             "seconds": summary.seconds,
             "outcome": record.outcome,
             "exitCode": getattr(record, "exit_code", 0),
@@ -180,9 +181,10 @@ def conclude(summary: Summary) -> None:
     if summary.manifests is None:
         return
     logging.getLogger("cmp_core").info(
-        "rendered %d manifests of %s, revision %s, in %.2f s",
+        "rendered %d manifests of %s%s, revision %s, in %.2f s",
         summary.manifests,
         summary.source,
+        f" with {summary.renderer}" if summary.renderer else "",
         (summary.revision or "")[:19],
         summary.seconds["render"],
         extra={"outcome": "ok", "exit_code": 0},

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmp_core.environment import BuildEnvironment
+from cmp_core.errors import SourceValidationError
 from cmp_core.installed import find_backend, installed_backends
 from cmp_core.manager import Backend, load_backend
 from cmp_core.models import Source
-from cmp_core.trigger import TriggerFile, find_trigger_file, read_trigger_file, resolve_source
+from cmp_core.nesting import nested_problems, render_problems
+from cmp_core.trigger import TriggerFile, find_trigger_file, locate_source, read_trigger_file
+from cmp_core.validation import raise_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,9 @@ def read_request(path: Path, environment: BuildEnvironment) -> Request:
     backends = installed_backends()
     trigger = read_trigger_file(find_trigger_file(path, place, backends) if path.is_dir() else path)
     backend = load_backend(find_backend(trigger.backend, backends))
-    source = resolve_source(trigger, backend.model, environment)
+    source, place_of = locate_source(trigger, backend.model, environment)
+    problems = [*render_problems(backend, source, place_of), *nested_problems(source, place_of)]
+    raise_problems(problems, SourceValidationError)
     return Request(trigger, backend, source, _fingerprint(trigger.content, backend, source, environment))
 
 

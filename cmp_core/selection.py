@@ -38,7 +38,7 @@ def filter_paths(paths: Iterable[str], source: Source) -> list[str]:
     Raises:
         SourceValidationError: A pattern is malformed.
     """
-    return list(filter(_compile_filter(source), paths))
+    return list(filter(compile_filter(source), paths))
 
 
 def select_files(files: Iterable[RemoteFile], source: Source, limits: Limits) -> tuple[RemoteFile, ...]:
@@ -57,19 +57,91 @@ def select_files(files: Iterable[RemoteFile], source: Source, limits: Limits) ->
         IntegrityError: A file's name cannot be stored safely.
         SourceValidationError: A pattern is malformed.
     """
-    is_wanted = _compile_filter(source)
+    is_wanted = compile_filter(source)
     selected: list[RemoteFile] = []
     total = 0
     for listed, file in enumerate(files, 1):
-        _check_listed(listed, source, limits)
+        check_listed(listed, source, limits)
         if _is_folder_marker(file) or not is_wanted(file.path):
             continue
         check_path(file.path)
         selected.append(file)
         total += file.size
-        _check_limits(file, len(selected), total, source, limits)
+        check_limits(file, len(selected), total, source, limits)
     _check_tree(selected)
     return tuple(sorted(selected, key=lambda file: byte_order(file.path)))
+
+
+def check_totals(objects: int, size: int, source: Source, limits: Limits) -> None:
+    """Raise `LimitExceededError` where a source, with all that is inside of it, has brought more than it may.
+
+    Args:
+        objects: How many files it has brought.
+        size: Their bytes.
+        source: The source.
+        limits: The limits in force.
+    """
+    if objects > limits.objects:
+        raise LimitExceededError(
+            f"{source.location} brings {objects} objects, more than the {limits.objects} that are allowed: "
+            f"{_remedy('objects', source, limits)}"
+        )
+    if size > limits.total_bytes:
+        raise LimitExceededError(
+            f"{source.location} brings {size} bytes, more than the {limits.total_bytes} that are allowed: "
+            f"{_remedy('total_bytes', source, limits)}"
+        )
+
+
+def compile_filter(source: Source) -> Callable[[str], bool]:
+    """Return what tells whether the source's ``include`` and ``exclude`` leave a path.
+
+    Raises:
+        SourceValidationError: A pattern is malformed.
+    """
+    included = _compile_patterns("include", source.include) if source.include else lambda _path: True
+    excluded = _compile_patterns("exclude", source.exclude) if source.exclude else lambda _path: False
+    return lambda path: included(path) and not excluded(path)
+
+
+def check_listed(listed: int, source: Source, limits: Limits) -> None:
+    """Bound the listing itself, of which the filter may leave little."""
+    most = most_listed(limits)
+    if listed > most:
+        raise LimitExceededError(
+            f"{source.location} lists more than {most} objects, too many to search for those that are wanted: "
+            "name a narrower path"
+        )
+
+
+def check_limits(file: RemoteFile, count: int, total: int, source: Source, limits: Limits) -> None:
+    """Raise `LimitExceededError` where a file, or all of them with it, is more than the source may bring.
+
+    Args:
+        file: The file that comes next.
+        count: How many files there are with it.
+        total: Their bytes together.
+        source: The source.
+        limits: The limits in force.
+    """
+    name = f"{quote_path(file.path)} ({file.size} bytes)"
+    if file.size < 0:
+        raise IntegrityError(f"{quote_path(file.path)} in {source.location} is listed without its size: exclude it")
+    if file.size > limits.object_bytes:
+        raise LimitExceededError(
+            f"{name} in {source.location} is larger than the {limits.object_bytes} bytes that one object may have: "
+            f"{_remedy('object_bytes', source, limits)}"
+        )
+    if count > limits.objects:
+        raise LimitExceededError(
+            f"{source.location} has more than {limits.objects} objects, {name} is one too many: "
+            f"{_remedy('objects', source, limits)}"
+        )
+    if total > limits.total_bytes:
+        raise LimitExceededError(
+            f"{source.location} has more than {limits.total_bytes} bytes, {name} brings them to {total}: "
+            f"{_remedy('total_bytes', source, limits)}"
+        )
 
 
 def most_listed(limits: Limits) -> int:
@@ -118,12 +190,6 @@ def _path_fault(path: str) -> str | None:
     return f"a part of it is longer than {_LONGEST_PART} bytes" if longest > _LONGEST_PART else None
 
 
-def _compile_filter(source: Source) -> Callable[[str], bool]:
-    included = _compile_patterns("include", source.include) if source.include else lambda _path: True
-    excluded = _compile_patterns("exclude", source.exclude) if source.exclude else lambda _path: False
-    return lambda path: included(path) and not excluded(path)
-
-
 def _compile_patterns(key: str, patterns: Sequence[str]) -> Callable[[str], bool]:
     """Compile gitignore patterns; pathspec is imported only where a source has any, since it loads slowly."""
     from pathspec import GitIgnoreSpec  # noqa: PLC0415  # see the docstring
@@ -140,37 +206,6 @@ def _compile_patterns(key: str, patterns: Sequence[str]) -> Callable[[str], bool
 
 def _is_folder_marker(file: RemoteFile) -> bool:
     return file.size == 0 and (not file.path or file.path.endswith("/"))
-
-
-def _check_listed(listed: int, source: Source, limits: Limits) -> None:
-    """Bound the listing itself, of which the filter may leave little."""
-    most = most_listed(limits)
-    if listed > most:
-        raise LimitExceededError(
-            f"{source.location} lists more than {most} objects, too many to search for those that are wanted: "
-            "name a narrower path"
-        )
-
-
-def _check_limits(file: RemoteFile, count: int, total: int, source: Source, limits: Limits) -> None:
-    name = f"{quote_path(file.path)} ({file.size} bytes)"
-    if file.size < 0:
-        raise IntegrityError(f"{quote_path(file.path)} in {source.location} is listed without its size: exclude it")
-    if file.size > limits.object_bytes:
-        raise LimitExceededError(
-            f"{name} in {source.location} is larger than the {limits.object_bytes} bytes that one object may have: "
-            f"{_remedy('object_bytes', source, limits)}"
-        )
-    if count > limits.objects:
-        raise LimitExceededError(
-            f"{source.location} has more than {limits.objects} objects, {name} is one too many: "
-            f"{_remedy('objects', source, limits)}"
-        )
-    if total > limits.total_bytes:
-        raise LimitExceededError(
-            f"{source.location} has more than {limits.total_bytes} bytes, {name} brings them to {total}: "
-            f"{_remedy('total_bytes', source, limits)}"
-        )
 
 
 def _remedy(limit: Literal["objects", "object_bytes", "total_bytes"], source: Source, limits: Limits) -> str:

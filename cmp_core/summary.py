@@ -25,6 +25,7 @@ class Summary:
         bytes: How many bytes these have.
         revision: The revision of the source.
         manifests: How many manifests were rendered.
+        renderer: What has rendered them, where that is not cmp-core itself.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Summary:
         self.bytes: int | None = None
         self.revision: str | None = None
         self.manifests: int | None = None
+        self.renderer: str | None = None
         self._started = time.monotonic() if started is None else started
         self._seconds: dict[Step, float] = {}
         self._running: dict[Step, float] = {}

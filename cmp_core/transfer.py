@@ -19,9 +19,11 @@ from cmp_core.errors import (
     SourceNotFoundError,
     TransientFetchError,
 )
+from cmp_core.filewriter import FileWriter
 from cmp_core.models import Source
 from cmp_core.selection import (
     RemoteFile,
+    check_path,
     filter_paths,
     most_listed,
     quote_path,
@@ -34,8 +36,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHUNK_BYTES",
+    "FileWriter",
     "Read",
     "RemoteFile",
+    "check_path",
     "copy_files",
     "copy_folder",
     "filter_paths",

@@ -103,6 +103,17 @@ def resolve_source(trigger: TriggerFile, model: type[Source], environment: Build
     Raises:
         SourceValidationError: Any of them is wrong; all problems at once, each with where it comes from.
     """
+    return locate_source(trigger, model, environment)[0]
+
+
+def locate_source(
+    trigger: TriggerFile, model: type[Source], environment: BuildEnvironment
+) -> tuple[Source, Callable[[KeyPath], str]]:
+    """Make the source, and return with it what tells of every key where it comes from.
+
+    Raises:
+        SourceValidationError: Any of them is wrong; all problems at once, each with where it comes from.
+    """
     problems = [
         Problem(f"{trigger.name}:{line}", f"`{'.'.join(map(str, path))}` stands there twice: keep one")
         for path, line in trigger.tree.duplicates
@@ -116,7 +127,7 @@ def resolve_source(trigger: TriggerFile, model: type[Source], environment: Build
     def place_of(path: KeyPath) -> str:
         return origins.get(str(path[0]) if path else "") or f"{trigger.name}:{trigger.tree.line(path)}"
 
-    return validated(model, values, place_of, problems)
+    return validated(model, values, place_of, problems), place_of
 
 
 def validated(

@@ -58,7 +58,7 @@ def fetch(source, destination):
 
 KEYS = [
     *("time", "level", "logger", "message", "request", "application", "project", "source", "objects", "bytes"),
-    *("revision", "manifests", "seconds", "outcome", "exitCode"),
+    *("revision", "manifests", "renderer", "seconds", "outcome", "exitCode"),
 ]
 
 
@@ -159,6 +159,7 @@ def test_the_last_line_of_a_request_tells_it_all(fake_site: FakeSite, app: Path)
         "objects": 1,
         "bytes": len(MANIFEST),
         "manifests": 1,
+        "renderer": None,
         "outcome": "ok",
         "exitCode": 0,
     }

@@ -284,7 +284,14 @@ def test_parameters_and_schema_are_json(fake_site: FakeSite, app: Path) -> None:
 
     assert [code for code, _ in (parameters, one, any_)] == [0, 0, 0]
     announced = {each["name"]: each.get("string") for each in json.loads(parameters[1])}
-    assert announced == {"bucket": "b", "version": "1.10", "include": None, "exclude": None, "limits": None}
+    assert announced == {
+        "bucket": "b",
+        "version": "1.10",
+        "include": None,
+        "exclude": None,
+        "limits": None,
+        "render": None,
+    }
     assert json.loads(one[1])["title"] == "demo-source.yaml"
     assert len(json.loads(any_[1])["anyOf"]) == 1
 

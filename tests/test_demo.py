@@ -26,6 +26,30 @@ def test_the_demonstration_prints_the_manifests_and_nothing_else() -> None:
     assert b"cmp-core init" in result.stderr
 
 
+def test_the_demonstration_of_an_archive_prints_what_is_meant_of_it() -> None:
+    """The folder is packed, and of the release only the manifests below `deploy/` come out."""
+    archive = ROOT / "examples" / "tarball" / "objects" / "releases" / "demo-app-1.0.0.tgz"
+    deploy = archive / "demo-app-1.0.0" / "deploy"
+    expected = b"".join(b"---\n" + (deploy / name).read_bytes() for name in ("base/service.yaml", "deployment.yaml"))
+
+    result = run_demo("tarball")
+
+    assert result.returncode == 0, result.stderr.decode()
+    assert result.stdout == expected
+    assert b"s3://test-bucket/releases/demo-app-1.0.0.tgz" in result.stderr
+
+
+def test_the_demonstration_of_two_sources_prints_the_manifests_of_both() -> None:
+    """Those of the first source come first."""
+    objects = ROOT / "examples" / "multi" / "objects"
+    files = [objects / "base" / "network-policy.yaml", *sorted((objects / "apps" / "demo-app").iterdir())]
+
+    result = run_demo("multi")
+
+    assert result.returncode == 0, result.stderr.decode()
+    assert result.stdout == b"".join(b"---\n" + file.read_bytes() for file in files)
+
+
 def test_the_demonstration_uses_nothing_of_the_callers_aws_account() -> None:
     """A profile that does not exist, a proxy and a foreign endpoint would break it if it looked at them."""
     result = run_demo(

@@ -11,16 +11,18 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cmp_backend_tarball import bounds
 from docs_support import DOCS, PAGES, ROOT, Block, blocks_of, headings_of, links_of
 
 from cmp_core import cli, errors, outline, trigger
 from cmp_core.deadline import INTERRUPTED, TERMINATED
 from cmp_core.environment import SETTINGS_PATH, BuildEnvironment
 from cmp_core.errors import CmpError, SourceValidationError
+from cmp_core.filewriter import DEEPEST, LONGEST_PATH
 from cmp_core.installed import find_backend, installed_backends
 from cmp_core.manager import load_backend
 from cmp_core.models import Source
-from cmp_core.pipeline import MOST_NESTED
+from cmp_core.nesting import MOST_NESTED
 from cmp_core.reporting import MAX_BYTES, MAX_ERROR_BYTES, MAX_LINE_BYTES
 from cmp_core.settings import Settings, load_settings
 from cmp_core.strictyaml import MAX_DEPTH, read_yaml
@@ -85,8 +87,8 @@ def commands_of(block: Block) -> Iterator[list[str]]:
 
 @cache
 def texts_of_the_code() -> list[str]:
-    """Return every text in the code of the host and the s3 backend, with a placeholder for what is filled in."""
-    modules = [*(ROOT / "cmp_core").glob("*.py"), *(ROOT / "backends" / "s3" / "src").rglob("*.py")]
+    """Return every text in the code of the host and the backends, with a placeholder for what is filled in."""
+    modules = [*(ROOT / "cmp_core").glob("*.py"), *(ROOT / "backends").glob("*/src/**/*.py")]
     found = []
     for module in modules:
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
@@ -143,6 +145,12 @@ def test_pages_link_within_the_documentation(page: Path) -> None:
         ("explanation/security.md", f"| tries of a call | {DEFAULTS.max_attempts} |"),
         ("explanation/security.md", f"| the store | {DEFAULTS.store_bytes >> 20} MiB |"),
         ("explanation/security.md", f"| sources inside a source | {MOST_NESTED} levels |"),
+        ("explanation/security.md", f"| {bounds.MOST_RATIO} times its size beyond {bounds.FREE_BYTES >> 20} MiB, ten"),
+        ("explanation/security.md", f"| memory of a decoder | {bounds.DECODER_BYTES >> 20} MiB |"),
+        ("reference/tarball.md", f"more bytes than {bounds.MOST_RATIO} times the archive's size, beyond "),
+        ("reference/tarball.md", f"beyond {bounds.FREE_BYTES >> 20} MiB | `LimitExceededError`"),
+        ("reference/tarball.md", f"need more than {bounds.DECODER_BYTES >> 20} MiB of memory"),
+        ("reference/tarball.md", f"more than {LONGEST_PATH} bytes or {DEEPEST} parts"),
     ],
 )
 def test_figures_are_those_of_the_code(page: str, text: str) -> None:

@@ -14,8 +14,11 @@ from pathlib import Path
 import pytest
 from e2e_support import S3Server, Sidecar
 
+from cmp_core.installed import describe, installed_backends
+
 GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
+INSTALLED = describe(installed_backends())
 
 
 def read_environment(case: Path) -> dict[str, str]:
@@ -34,7 +37,7 @@ def read_objects(case: Path) -> dict[str, bytes]:
 def outcome(code: int, stderr: bytes, s3: S3Server) -> str:
     """Return the exit code and the error, without what differs from run to run."""
     text = stderr.decode()
-    error = text[text.find("error:") :].replace(s3.endpoint, "{endpoint}")
+    error = text[text.find("error:") :].replace(s3.endpoint, "{endpoint}").replace(INSTALLED, "{installed}")
     return f"exit {code}\n" + re.sub(r"\[request [0-9a-f]{8}\]", "[request {request}]", error)
 
 

@@ -25,6 +25,7 @@ import pytest
 import trustme
 from e2e_support import S3Server, Sidecar
 
+from cmp_core.installed import describe, installed_backends
 from tools.fault_server import Answer, Fault, FaultServer, error, is_any, is_get, is_listing
 from tools.processes import free_port
 
@@ -89,6 +90,7 @@ def read_objects(case: Path) -> dict[str, bytes]:
 
 def normalised(text: str, places: Mapping[str, str]) -> str:
     """Return a report without what differs from run to run and from machine to machine."""
+    text = text.replace(describe(installed_backends()), "{installed}")
     for place, name in places.items():
         text = text.replace(place, f"{{{name}}}")
     text = re.sub(r"runs on \{Python\} \([^)]*\)", "runs on {Python} ({path})", text)

@@ -8,11 +8,13 @@ from host_support import BACKEND, MANIFEST, MODEL, FakeSite
 
 from cmp_core.artifact import Artifact
 from cmp_core.deadline import Deadline
+from cmp_core.documents import Document
 from cmp_core.environment import BuildEnvironment
 from cmp_core.errors import BackendLoadError, CmpError, DeadlineExceededError, SourceNotFoundError
 from cmp_core.installed import InstalledBackend
 from cmp_core.manager import Backend, load_backend
 from cmp_core.models import Source
+from cmp_core.nesting import NestedRender, Nesting
 
 WHO = "backend `demo` (cmp-backend-demo 1.2)"
 
@@ -38,10 +40,14 @@ def fetch(backend: Backend, destination: Path, environment: BuildEnvironment | N
     """Fetch with the made-up backend into a new folder."""
     destination.mkdir()
 
-    def no_nested_fetch(source: object, destination: Path) -> Artifact:
-        raise AssertionError
+    source, environment = source_of(backend), environment or BuildEnvironment()
+    return backend.fetch(source, destination, environment, Nesting(source, environment))
 
-    return backend.fetch(source_of(backend), destination, environment or BuildEnvironment(), no_nested_fetch)
+
+def render(backend: Backend, artifact: Artifact) -> list[Document]:
+    """Render what the made-up backend has fetched."""
+    environment = BuildEnvironment()
+    return backend.render(artifact, source_of(backend), environment, NestedRender(artifact.root, environment))
 
 
 def defect(backend: Backend, destination: Path) -> str:
@@ -57,7 +63,7 @@ def test_a_sound_backend_is_loaded(fake_site: FakeSite, tmp_path: Path) -> None:
     backend = load(fake_site)
 
     artifact = fetch(backend, tmp_path / "to")
-    documents = backend.render(artifact, source_of(backend), BuildEnvironment())
+    documents = render(backend, artifact)
 
     assert backend.model.__name__ == "DemoSource"
     assert [document.content.decode() for document in documents] == [MANIFEST]
@@ -252,7 +258,7 @@ def test_rubbish_from_render_is_refused(fake_site: FakeSite, tmp_path: Path, bod
     artifact = fetch(backend, tmp_path / "to")
 
     with pytest.raises(CmpError) as caught:
-        backend.render(artifact, source_of(backend), BuildEnvironment())
+        render(backend, artifact)
 
     assert str(caught.value).startswith(f"{WHO}: {told}")
 
@@ -263,7 +269,7 @@ def test_a_backends_render_comes_before_the_hosts(fake_site: FakeSite, tmp_path:
     backend = load(fake_site, code)
     artifact = fetch(backend, tmp_path / "to")
 
-    documents = backend.render(artifact, source_of(backend), BuildEnvironment())
+    documents = render(backend, artifact)
 
     assert [document.content for document in documents] == [b"x: 1\n"]
 
@@ -274,7 +280,7 @@ def test_a_wrapper_alone_leaves_the_rendering_to_the_host(fake_site: FakeSite, t
     backend = load(fake_site, code)
     artifact = fetch(backend, tmp_path / "to")
 
-    documents = backend.render(artifact, source_of(backend), BuildEnvironment())
+    documents = render(backend, artifact)
 
     assert [document.content.decode() for document in documents] == [MANIFEST]
 

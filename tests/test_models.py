@@ -97,5 +97,6 @@ def test_a_sources_values_are_plain_json_under_yaml_keys() -> None:
         "include": ["*.yaml"],
         "exclude": [],
         "limits": {"objects": None, "objectBytes": 1024, "totalBytes": None},
+        "render": "auto",
     }
     assert Source.model_validate(values) == source

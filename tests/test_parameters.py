@@ -36,6 +36,7 @@ def test_the_backends_own_fields_come_first() -> None:
         "include",
         "exclude",
         "limits",
+        "render",
     ]
 
 

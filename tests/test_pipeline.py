@@ -8,14 +8,11 @@ from cmp_core import pipeline
 from cmp_core.deadline import Deadline
 from cmp_core.environment import Application, BuildEnvironment
 from cmp_core.errors import (
-    BackendNotFoundError,
     DeadlineExceededError,
     EmptyRenderError,
     RenderError,
     SourceNotFoundError,
-    SourceValidationError,
 )
-from cmp_core.hookspecs import FetchNested
 from cmp_core.settings import Settings
 
 MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: demo\n"
@@ -44,12 +41,6 @@ def environment(tmp_path: Path) -> BuildEnvironment:
     """A sidecar's environment with a private state folder."""
     settings = Settings.model_validate({"stateDirectory": tmp_path / "state"})
     return BuildEnvironment(settings=settings, application=Application(name="demo", namespace="default"))
-
-
-@pytest.fixture
-def nested(environment: BuildEnvironment) -> FetchNested:
-    """What a backend is given to fetch a source inside its own."""
-    return pipeline.nested_fetch(environment, "multi-source.yaml")
 
 
 def test_generate_returns_the_stream(app: Path, environment: BuildEnvironment) -> None:
@@ -120,34 +111,3 @@ def test_what_init_used_up_is_gone_for_generate(app: Path, environment: BuildEnv
     pipeline.generate(app, later)
 
     assert deadline.remaining() < environment.deadline.remaining() + 0.5
-
-
-def test_a_nested_source_is_fetched_by_its_own_backend(nested: FetchNested, manifests: Path, tmp_path: Path) -> None:
-    """Sources compose without knowing each other's packages."""
-    artifact = nested({"backend": "local", "path": str(manifests)}, tmp_path / "inner")
-
-    assert artifact.files == ("a.yaml",)
-
-
-@pytest.mark.parametrize(
-    ("source", "error", "message"),
-    [
-        ({"path": "/srv"}, SourceValidationError, "multi-source.yaml: a nested source lacks `backend`"),
-        ({"backend": "nope"}, BackendNotFoundError, "`nope` is not installed"),
-        ({"backend": "local"}, SourceValidationError, "multi-source.yaml: nested source `local`: `path` is missing"),
-    ],
-)
-def test_a_wrong_nested_source_is_told_with_its_place(
-    nested: FetchNested, tmp_path: Path, source: dict[str, str], error: type[Exception], message: str
-) -> None:
-    """The path to a nested source stands in front of what is wrong with it."""
-    with pytest.raises(error, match=message):
-        nested(source, tmp_path / "inner")
-
-
-def test_nesting_is_bounded(environment: BuildEnvironment, manifests: Path, tmp_path: Path) -> None:
-    """A source that holds itself ends."""
-    deepest = pipeline.nested_fetch(environment, "multi-source.yaml", depth=pipeline.MOST_NESTED + 1)
-
-    with pytest.raises(SourceValidationError, match="deeper than 4"):
-        deepest({"backend": "local", "path": str(manifests)}, tmp_path / "inner")

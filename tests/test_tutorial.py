@@ -4,16 +4,15 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from docs_support import blocks_of
 
-from cmp_core import Artifact, BuildEnvironment, SourceNotFoundError
+from cmp_core import BuildEnvironment, SourceNotFoundError
 from cmp_core.installed import InstalledBackend
 from cmp_core.manager import load_backend
+from cmp_core.nesting import Nesting
 from cmp_core.trigger import validated
 
 
@@ -80,9 +79,4 @@ def test_the_readmes_backend_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     assert source.location == "file:///srv/manifests/no-such-folder"
     with pytest.raises(SourceNotFoundError, match="no-such-folder"):
-        backend.fetch(source, tmp_path, BuildEnvironment(), refuse_nested)
-
-
-def refuse_nested(source: Mapping[str, Any], destination: Path) -> Artifact:
-    """Stand in for the fetch of nested sources, of which the README's backend has none."""
-    raise AssertionError(f"{source} was asked for at {destination}")
+        backend.fetch(source, tmp_path, BuildEnvironment(), Nesting(source, BuildEnvironment()))

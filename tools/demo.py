@@ -1,14 +1,16 @@
-"""Own the demonstration: what Argo CD does with `examples/quickstart/`, against an S3 server in this process.
+"""Own the demonstrations: what Argo CD does with a folder of `examples/`, against an S3 server in this process.
 
 The manifests go to stdout and everything else to stderr. Nothing of the caller's AWS set-up is used, and nothing
 remains: the server, the copy of the application's folder and the caches live as long as the process.
 """
 
 import argparse
+import io
 import logging
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import urllib.request
 from collections.abc import Iterator
@@ -18,14 +20,22 @@ from pathlib import Path
 
 from moto.server import ThreadedMotoServer
 
-QUICKSTART = Path(__file__).resolve().parent.parent / "examples" / "quickstart"
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 BUCKET = "test-bucket"
-PREFIX = "apps/demo-app"
+PREFIXES = {"quickstart": "apps/demo-app/"}
+"""What stands before the keys of an example's objects, where their folder does not have it."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the demonstration, and return the exit code of the first command that fails."""
-    parser = argparse.ArgumentParser(description="Fetch and render examples/quickstart as Argo CD would.")
+    parser = argparse.ArgumentParser(description="Fetch and render an example as Argo CD would.")
+    parser.add_argument(
+        "example",
+        nargs="?",
+        default="quickstart",
+        choices=sorted(folder.parent.name for folder in EXAMPLES.glob("*/app")),
+        help="a folder of examples/ with an app/ in it",
+    )
     parser.add_argument(
         "--cmp-core",
         type=Path,
@@ -33,15 +43,16 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="FILE",
         help="the console script to run; by default the one that is installed beside this Python",
     )
-    script = parser.parse_args(arguments).cmp_core
+    options = parser.parse_args(arguments)
+    example = EXAMPLES / options.example
     with tempfile.TemporaryDirectory(prefix="cmp-core-demo-") as folder, serve_s3() as endpoint:
-        upload(QUICKSTART / "objects", endpoint)
-        application = Path(shutil.copytree(QUICKSTART / "app", Path(folder) / "app"))
+        upload(example, endpoint)
+        application = Path(shutil.copytree(example / "app", Path(folder) / "app"))
         variables = sidecar_environment(Path(folder), endpoint)
         for command in ("init", "generate"):
             tell(f"$ cmp-core {command}")
             result = subprocess.run(
-                [script, command], cwd=application, env=variables, check=False, stdout=subprocess.PIPE
+                [options.cmp_core, command], cwd=application, env=variables, check=False, stdout=subprocess.PIPE
             )
             if result.returncode:
                 return result.returncode
@@ -64,12 +75,27 @@ def serve_s3() -> Iterator[str]:
         server.stop()
 
 
-def upload(folder: Path, endpoint: str) -> None:
-    """Put the files of the folder into the demonstration's bucket."""
+def upload(example: Path, endpoint: str) -> None:
+    """Put the example's objects into the demonstration's bucket; a folder that is called .tgz goes there packed."""
     put(f"{endpoint}/{BUCKET}", b"")
-    for file in sorted(folder.iterdir()):
-        put(f"{endpoint}/{BUCKET}/{PREFIX}/{file.name}", file.read_bytes())
-        tell(f"{file.relative_to(QUICKSTART)} is now s3://{BUCKET}/{PREFIX}/{file.name}")
+    root = example / "objects"
+    folders = [root]
+    for folder in folders:
+        for path in sorted(folder.iterdir()):
+            key = f"{PREFIXES.get(example.name, '')}{path.relative_to(root).as_posix()}"
+            if path.is_dir() and path.suffix != ".tgz":
+                folders.append(path)
+                continue
+            put(f"{endpoint}/{BUCKET}/{key}", pack(path) if path.is_dir() else path.read_bytes())
+            tell(f"{path.relative_to(example)} is now s3://{BUCKET}/{key}")
+
+
+def pack(folder: Path) -> bytes:
+    """Return the folder's content as a compressed tar archive."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        archive.add(folder, ".")
+    return buffer.getvalue()
 
 
 def put(url: str, content: bytes) -> None:

@@ -104,9 +104,10 @@ def render_s3_overrides() -> str:
 
 
 def render_hooks() -> str:
-    """Return a section on each hook, and one on `fetch_nested`."""
+    """Return a section on each hook, and one on what composes sources."""
     hooks = {name: item for name, item in vars(hookspecs).items() if hasattr(item, f"{hookspecs.PROJECT}_spec")}
     hooks["fetch_nested"] = hookspecs.FetchNested.__call__
+    hooks["render_nested"] = hookspecs.RenderNested.__call__
     return _join(
         part
         for name, item in hooks.items()
@@ -169,6 +170,13 @@ def render_fault_settings() -> str:
     return f"A row runs with {_variables(_faults().SETTINGS)}, unless it says otherwise."
 
 
+def render_multi_part() -> str:
+    """Return the table of the keys that each source of a ``multi-source.yaml`` has beside its backend's own."""
+    from cmp_backend_multi.source import Part  # noqa: PLC0415  # the only model that is no whole trigger file
+
+    return _keys_table(Part)
+
+
 def render_go_mended() -> str:
     """Return the table of what Argo CD would refuse or lose, and cmp-core brings through."""
     rows = _test_tables("e2e.dialects").MENDED_ROWS
@@ -202,12 +210,15 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "go-undefined": lambda: render_go_refused("undefined"),
     "hooks": render_hooks,
     "limits": lambda: _keys_table(SourceLimits),
+    "multi-keys": lambda: _keys_table(_model("multi"), without=Source.model_fields),
+    "multi-part-keys": render_multi_part,
     "names": lambda: _names_table(cmp_core),
     "s3-keys": lambda: _keys_table(_model("s3"), without=Source.model_fields),
     "s3-overrides": render_s3_overrides,
     "settings": render_settings,
     "settings-file": render_settings_file,
     "source-keys": lambda: _keys_table(Source),
+    "tarball-keys": lambda: _keys_table(_model("tarball"), without=Source.model_fields),
     "transfer-names": lambda: _names_table(transfer),
 }
 """What fills a block, by the block's name."""
@@ -315,7 +326,9 @@ def _kind_name(schema: Schema) -> str:
         return " or ".join(f"`{value}`" for value in schema["enum"])
     if isinstance(kind, list):
         return "bytes" if "integer" in kind else "text"
-    names = {"array": "list of patterns", "boolean": "`true` or `false`", "integer": "whole number", "string": "text"}
+    if kind == "array":
+        return "list of patterns" if schema.get("items", {}).get("type") == "string" else "list of maps"
+    names = {"boolean": "`true` or `false`", "integer": "whole number", "string": "text"}
     return names.get(str(kind), str(kind)) if kind else "map"
 
 
@@ -394,7 +407,7 @@ def _plain(value: object, schema: Schema) -> str:
 def _flow(value: object) -> str:
     """Return a value as YAML writes it on one line."""
     if isinstance(value, list):
-        return f"[{', '.join(json.dumps(item) if '*' in item else item for item in value)}]"
+        return f"[{', '.join(json.dumps(item) if '*' in item else _flow(item) for item in value)}]"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key}: {item}' for key, item in value.items())}}}"
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -405,6 +418,10 @@ def _signature(name: str, function: Callable[..., object]) -> str:
     node = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     assert isinstance(node, ast.FunctionDef)  # noqa: S101  # hooks are plain functions
     arguments = [f"{item.arg}: {ast.unparse(item.annotation)}" for item in node.args.args if item.annotation]
+    if node.args.kwonlyargs:
+        defaults = (f" = {ast.unparse(value)}" if value else "" for value in node.args.kw_defaults)
+        named = zip(node.args.kwonlyargs, defaults, strict=True)
+        arguments += ["*", *(f"{ast.unparse(item)}{default}" for item, default in named)]
     returns = ast.unparse(node.returns) if node.returns else "None"
     one_line = f"def {name}({', '.join(arguments)}) -> {returns}: ..."
     lines = "".join(f"    {argument},\n" for argument in arguments)

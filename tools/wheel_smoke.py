@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-DISTRIBUTIONS = (ROOT, ROOT / "backends" / "s3", ROOT / "examples" / "backend-local")
+BACKENDS = {path.parent.name for path in ROOT.glob("backends/*/pyproject.toml")} | {"local"}
+DISTRIBUTIONS = (ROOT, *sorted((ROOT / "backends").iterdir()), ROOT / "examples" / "backend-local")
 MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: from-a-folder\n"
 
 
@@ -61,9 +62,9 @@ def check_demo(cmp_core: Path) -> None:
 
 
 def check_backends(cmp_core: Path) -> None:
-    """Expect both backends to be found through their entry points."""
+    """Expect all backends to be found through their entry points."""
     names = {backend["name"] for backend in json.loads(run(cmp_core, "backends", "-o", "json"))}
-    expect(names == {"s3", "local"}, f"`cmp-core backends` lists {sorted(names)} instead of local and s3")
+    expect(names == BACKENDS, f"`cmp-core backends` lists {sorted(names)} instead of {sorted(BACKENDS)}")
 
 
 def check_local_backend(cmp_core: Path, place: Path) -> None:
@@ -91,7 +92,7 @@ def check_hostile_folder(cmp_core: Path, place: Path) -> None:
     rendered = run(cmp_core, "generate", cwd=hostile)
     names = {backend["name"] for backend in json.loads(run(cmp_core, "backends", "-o", "json", cwd=hostile))}
     expect(rendered == f"---\n{MANIFEST}", f"a hostile folder changed what was rendered: {rendered!r}")
-    expect(names == {"s3", "local"}, f"a hostile folder registered a backend: {sorted(names)}")
+    expect(names == BACKENDS, f"a hostile folder registered a backend: {sorted(names)}")
     expect(not mark.exists(), "a module from the application's folder was imported")
 
 

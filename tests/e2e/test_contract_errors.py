@@ -12,6 +12,8 @@ from e2e.contract import Checkout, Plugin, StartPlugin, config_map, failure, nam
 from e2e_support import SECRET_KEY, S3Server
 from host_support import MANIFEST, MODEL, FakeSite
 
+from cmp_core.installed import describe, installed_backends
+
 pytestmark = pytest.mark.e2e
 
 INIT = "error generating manifests: `cmp-core init` failed exit status"
@@ -140,8 +142,8 @@ def test_a_folder_without_a_trigger_file_says_which_there_could_be(
     error = failure(plugin.client, checkout.root)
 
     assert without_places(error.text) == (
-        f"{INIT} 78: error: apps/demo: holds no trigger file (`NAME-source.yaml`), only values.yaml; installed are "
-        "local (local-source.yaml), s3 (s3-source.yaml): create one there, or correct `path` in the Application"
+        f"{INIT} 78: error: apps/demo: holds no trigger file (`NAME-source.yaml`), only values.yaml; "
+        f"{describe(installed_backends())}: create one there, or correct `path` in the Application"
     )
 
 

@@ -144,7 +144,6 @@ def test_every_field_is_described_with_an_example() -> None:
     """Descriptions and examples become the schema and the parameters in Argo CD's UI."""
     properties = source_model().model_json_schema()["properties"]
 
-    assert {"bucket", "path", "version", "region", "include", "exclude", "limits", "anonymous", "requesterPays"} == set(
-        properties
-    )
+    common = {"version", "include", "exclude", "limits", "render"}
+    assert {"bucket", "path", "region", "anonymous", "requesterPays"} | common == set(properties)
     assert all(entry.get("description") and entry.get("examples") for entry in properties.values())

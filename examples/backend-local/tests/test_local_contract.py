@@ -42,10 +42,12 @@ class TestLocal(BackendContract):
         """Name nothing: a disk is there or it is not."""
         return self.missing()
 
-    test_a_denied_source_is_an_access_error = pytest.mark.xfail(os.geteuid() == 0, reason="root may read every folder")(
-        BackendContract.test_a_denied_source_is_an_access_error
-    )
+    @pytest.mark.xfail(os.geteuid() == 0, reason="root may read every folder")
+    def test_a_denied_source_is_an_access_error(self, tmp_path: Path) -> None:
+        """A folder that nobody may list."""
+        super().test_a_denied_source_is_an_access_error(tmp_path)
 
-    test_an_outage_is_worth_another_try = pytest.mark.xfail(reason="a folder on the disk knows no outage")(
-        BackendContract.test_an_outage_is_worth_another_try
-    )
+    @pytest.mark.xfail(reason="a folder on the disk knows no outage")
+    def test_an_outage_is_worth_another_try(self, tmp_path: Path) -> None:
+        """There is none to show."""
+        super().test_an_outage_is_worth_another_try(tmp_path)
