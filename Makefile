@@ -87,9 +87,12 @@ e2e: test-s3 ## Run the end-to-end tests: two S3 servers, the genuine argocd-cmp
 	@CI=true $(BIN)/pytest -q -n $(TEST_WORKERS) -m e2e $(ARGS) || { echo "make e2e failed: make tools builds what it needs" >&2; exit 1; }
 
 .PHONY: test-s3
-test-s3: tools ## Run the tests that talk to S3 against LocalStack and versitygw, each started for them
-	@$(BIN)/python -m tools.with_s3 localstack $(BIN)/pytest -q -m s3 $(ARGS)
-	@$(BIN)/python -m tools.with_s3 versitygw $(BIN)/pytest -q -m s3 $(ARGS)
+test-s3: tools ## Run the tests that talk to S3 against LocalStack and versitygw, each started for them, side by side
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-s3-localstack test-s3-versitygw
+
+.PHONY: test-s3-localstack test-s3-versitygw
+test-s3-localstack test-s3-versitygw: test-s3-%: .venv/installed
+	@$(BIN)/python -m tools.with_s3 $* $(BIN)/pytest -q -m s3 $(ARGS)
 
 .PHONY: benchmark
 benchmark: .venv/installed $(BENCHMARK)/installed ## Measure, and write the figures to docs/explanation/performance.md
