@@ -58,5 +58,5 @@ WORKDIR /tmp
 USER 999:999
 
 # Argo CD's own binary, which the repo-server's init container leaves in the volume that both containers mount. It is PID 1
-# and reaps nothing, which does no harm here: cmp-core starts no processes.
+# and reaps nothing, which does no harm here: the only program that cmp-core starts is kustomize, which this image lacks.
 ENTRYPOINT ["/var/run/argocd/argocd-cmp-server"]
