@@ -48,7 +48,7 @@ def test_the_server_is_confined(confined: Plugin) -> None:
     assert set(status["Uid"].split()) <= {"999"} or os.geteuid() != 0
     assert {status[name].strip() for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}
     assert status["NoNewPrivs"] == "1"
-    assert writable == {"/tmp", "/home/argocd/cmp-server/plugins", "/proc", "/dev/null", "/dev/urandom"}  # noqa: S108
+    assert writable == {"/tmp", "/home/argocd/cmp-server/plugins", "/proc", "/dev/null", "/dev/urandom"}  # noqa: S108  # the place that Kubernetes mounts
 
 
 def test_a_read_only_root_is_enough(confined: Plugin, checkout: Checkout, s3: S3Server) -> None:
