@@ -253,8 +253,12 @@ def test_only_a_client_that_went_away_may_end_a_request() -> None:
     killed = "error generating manifests: `cmp-core generate` failed signal: killed: "
     hurried = Request("generate", HUNDRED, seconds=2.0)
     fickle = Request("generate", HUNDRED, cancelled_after=2.0)
+    told = "error generating manifests: `cmp-core init` failed exit status 143: stopped by SIGTERM while waiting"
 
     assert judge(text=killed, request=hurried, finished=BEGAN + 2).outcome == "ended by client"
+    assert judge(text=told, request=hurried, finished=BEGAN + 2).outcome == "ended by client"
+    assert judge(text=told, request=hurried, finished=BEGAN + 1).outcome == "wrong"
+    assert judge(text=told).outcome == "wrong"
     assert judge(text="cancelled", code="CANCELLED", request=fickle, finished=BEGAN + 2.1).outcome == "ended by client"
     assert judge(text=killed, request=hurried, finished=BEGAN + 1).outcome == "wrong"
     assert judge(text="cancelled", code="CANCELLED", request=fickle, finished=BEGAN + 1).outcome == "wrong"

@@ -13,7 +13,7 @@ from e2e.soak.publishing import FLOATING, History
 from e2e.soak.weather import Incidents, excused
 
 from cmp_core import errors
-from cmp_core.deadline import GRACE_SECONDS
+from cmp_core.deadline import GRACE_SECONDS, TERMINATED
 from cmp_core.errors import CmpError
 from tools.versitygw import SECRET_KEY
 
@@ -21,7 +21,13 @@ Outcome = Literal["right", "own error", "excused error", "ended by client", "wro
 
 _PART_OF_PROCESS = 0.2  # of the slack, for a process to be woken by its alarm
 _SERVER_MARGIN = 0.2  # seconds that argocd-cmp-server stops before the client's deadline, and a little more
-_ENDED = ("signal: killed", "signal: terminated", "context deadline exceeded", "context canceled")
+_ENDED = (
+    "signal: killed",
+    "signal: terminated",
+    f"failed exit status {TERMINATED}: ",  # SIGTERM to the process group was quicker than SIGKILL to the command
+    "context deadline exceeded",
+    "context canceled",
+)
 _FAILED_COMMAND = re.compile(r"`[^`]+ \w+` failed exit status (?P<code>\d+): (?P<said>.*)", re.DOTALL)
 _LONGEST_ERROR = 4096  # bytes
 _MOST_NAMES = 10
