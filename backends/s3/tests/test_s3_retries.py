@@ -164,7 +164,7 @@ def test_the_service_may_ask_for_patience(put: Any, fetch_source: Any, faults: A
 
     fetch_source("p", make_environment(max_attempts=2))
 
-    assert 1 <= time.monotonic() - begin < 5
+    assert 1 <= time.monotonic() - begin < 20
 
 
 @pytest.mark.parametrize("patience", ["3600", "-1", "nan", "inf", "Wed, 21 Oct 2099 07:28:00 GMT", "9" * 5000])
@@ -179,7 +179,7 @@ def test_no_header_holds_a_request(
 
     fetch_source("p", make_environment(max_attempts=2))
 
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 20
 
 
 @given(st.integers(min_value=1, max_value=10**6))
