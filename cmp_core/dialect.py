@@ -37,7 +37,7 @@ _PATTERNS = (
 )
 _BRACKET = re.compile(r"[\[{](?<!\S[\[{])(?![\]}])")
 
-_NO_KEY = (
+NO_KEY = (
     "a list or mapping stands where a key must, as `{{ … }}` in a template does: "
     "store what the template renders to, or write `key: value`"
 )
@@ -190,7 +190,7 @@ class _Judge:
     def _check_key(self, node: Node, types: dict[str, str]) -> None:
         """Refuse a key that is no text, and one that stands there in two types, of which chance takes one."""
         if node.is_list or node.is_mapping:
-            self.refuse(node, _NO_KEY)
+            self.refuse(node, NO_KEY)
         key = read_key(node)
         if key is None or key.type == "uint64":
             self.refuse(node, "a key is no text: write `key: value`, with the key in quotes")

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import yaml
 from yaml import AliasEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
 
-from cmp_core.dialect import SAFE_KEY, check_dialect, check_key_length, is_suspect
+from cmp_core.dialect import NO_KEY, SAFE_KEY, check_dialect, check_key_length, is_suspect
 from cmp_core.documents import Document, place
 from cmp_core.errors import RenderError
 from cmp_core.nodes import Node, entries
@@ -21,11 +21,6 @@ _KEPT_DEPTH = 5
 _SECOND = (
     "something follows the object that Argo CD would drop without a word: "
     "begin every document with a line `---`, and end none with `...`"
-)
-
-_NO_TEXT = (
-    "a list or mapping stands where a key must, as `{{ … }}` in a template does: "
-    "store what the template renders to, or write `key: value`"
 )
 
 # What Argo CD's reader and YAML disagree on: a line that begins with `---`, a byte order mark where a line begins, and
@@ -146,7 +141,7 @@ class _Reader:
             return
         parent = self.stack[-1]
         if parent.is_mapping and len(parent.children) % 2 == 0:
-            self._refuse(event.start_mark, _NO_TEXT)
+            self._refuse(event.start_mark, NO_KEY)
         node = self._node(event)
         parent.children.append(node)
         self.stack.append(node)
