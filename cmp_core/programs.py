@@ -3,12 +3,12 @@
 An application's author has no say in any of it: neither in which program runs, nor in its environment.
 """
 
-import ctypes
 import os
 import selectors
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +23,22 @@ MOST_SAID = 64 * 1024
 
 _CHUNK_BYTES = 256 * 1024
 _TICK = 0.5  # seconds
-_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+# What becomes the program. It lets the kernel kill it when its parent dies, by SIGKILL without a word. That
+# is said in a process of its own: Python code between fork and exec would inherit the threads and the noise of whatever
+# library this process has loaded. Python may have set LC_CTYPE for itself.
+_LAUNCHER = """
+import ctypes, os, sys
+parent, keep, *command = sys.argv[1:]
+if sys.platform == "linux":
+    PR_SET_PDEATHSIG, SIGKILL = 1, 9
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)
+if os.getppid() != int(parent):
+    sys.exit("the request has ended")
+if not keep:
+    os.environ.pop("LC_CTYPE", None)
+os.execv(command[0], command)
+"""
 
 
 class Output(NamedTuple):
@@ -88,17 +103,16 @@ def run_program(
     """
     environment.deadline.check()
     with subprocess.Popen(  # noqa: S603  # no shell, and the caller has found the program on the sidecar's own path
-        command,
+        [*_launcher(variables), *command],
         cwd=folder,
         env=dict(variables),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         process_group=0,
-        preexec_fn=_die_with_parent,  # noqa: PLW1509  # one system call, and no lock is taken in it
     ) as process:
         try:
-            content, said = _read(process, environment, most_bytes)
+            content, said = _read(process, Path(command[0]).name, environment, most_bytes)
         except BaseException:
             _kill_group(process)
             raise
@@ -106,16 +120,14 @@ def run_program(
     return Output(code, content, said.decode(errors="replace").strip())
 
 
-_prctl = ctypes.CDLL(None).prctl if os.uname().sysname == "Linux" else None
+def _launcher(variables: Mapping[str, str]) -> list[str]:
+    keep = "LC_CTYPE" if "LC_CTYPE" in variables else ""
+    return [sys.executable, "-ISc", _LAUNCHER, str(os.getpid()), keep]
 
 
-def _die_with_parent() -> None:
-    """Let the kernel kill this process when its parent dies, which by SIGKILL it does without a word."""
-    if _prctl:
-        _prctl(_DEATH_SIGNAL, signal.SIGKILL)
-
-
-def _read(process: "subprocess.Popen[bytes]", environment: BuildEnvironment, most_bytes: int) -> tuple[bytes, bytes]:
+def _read(
+    process: "subprocess.Popen[bytes]", name: str, environment: BuildEnvironment, most_bytes: int
+) -> tuple[bytes, bytes]:
     """Return all of stdout and the beginning of stderr, once both have ended."""
     content, said = bytearray(), bytearray()
     with selectors.DefaultSelector() as selector:
@@ -132,9 +144,8 @@ def _read(process: "subprocess.Popen[bytes]", environment: BuildEnvironment, mos
                     content += chunk
                     if len(content) > most_bytes:
                         raise LimitExceededError(
-                            f"`{Path(str(process.args[0])).name}` writes more than {most_bytes} bytes: "  # type: ignore[index]  # the command is a sequence
-                            "raise `limits.totalBytes` in the operator's settings (CMP_LIMITS_TOTAL_BYTES), or make "
-                            "the source smaller"
+                            f"`{name}` writes more than {most_bytes} bytes: raise `limits.totalBytes` in the "
+                            "operator's settings (CMP_LIMITS_TOTAL_BYTES), or make the source smaller"
                         )
                 else:
                     said += chunk[: MOST_SAID - len(said)]

@@ -25,6 +25,15 @@ from cmp_core.programs import run_program
 run_program(["/bin/sleep", "300"], Path("."), BuildEnvironment(), variables={sys.argv[1]: "1"}, most_bytes=1)
 """
 
+MINDS_FORKS = """
+import os
+from pathlib import Path
+from cmp_core.environment import BuildEnvironment
+from cmp_core.programs import run_program
+os.register_at_fork(after_in_child=os.abort)
+print(run_program(["/bin/sh", "-c", "echo word >&2"], Path("."), BuildEnvironment(), variables={}, most_bytes=1))
+"""
+
 
 def environment(path: str = "", *, seconds: float = 30) -> BuildEnvironment:
     """Return an environment with a path and so much time."""
@@ -102,6 +111,13 @@ def test_a_program_is_told_nothing_but_what_it_is_given(tmp_path: Path) -> None:
     output = run("cat; env | grep -v ^PWD= | grep -v ^_= | sort; pwd >&2; exit 3", tmp_path)
 
     assert output == Output(3, b"A=b\n", str(tmp_path))
+
+
+def test_no_library_has_a_say_between_this_process_and_the_program(tmp_path: Path) -> None:
+    """What a backend has loaded may not bear a fork: of gRPC with an open channel one in fifty died of it."""
+    printed = subprocess.check_output([sys.executable, "-c", MINDS_FORKS], cwd=tmp_path, text=True)
+
+    assert printed == f"{Output(0, b'', 'word')}\n"
 
 
 def test_much_is_read_from_both_streams(tmp_path: Path) -> None:
