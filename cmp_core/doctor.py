@@ -31,6 +31,7 @@ from cmp_core.finding import Finding
 from cmp_core.installed import InstalledBackend, find_backend, installed_backends
 from cmp_core.manager import Backend, load_backend
 from cmp_core.models import Source
+from cmp_core.policy import is_allowed
 from cmp_core.redact import Redactor, secret_values
 from cmp_core.report import Report
 from cmp_core.request import Request, read_request
@@ -112,7 +113,7 @@ def diagnose(path: Path | None, surroundings: Surroundings, report: Report, last
 
 def _examine(path: Path | None, surroundings: Surroundings) -> Iterator[Finding]:
     yield surroundings.settings
-    backends = yield from _check_backends()
+    backends = yield from _check_backends(surroundings.environment.settings)
     yield from _check_tools(backend.installed for backend in backends)
     yield _check_state(surroundings)
     request = yield from _check_trigger_file(path, surroundings)
@@ -180,8 +181,8 @@ def _without_state(reason: str) -> Finding:
     )
 
 
-def _check_backends() -> Generator[Finding, None, list[Backend]]:
-    """Load every installed backend, and return those that are sound."""
+def _check_backends(settings: Settings) -> Generator[Finding, None, list[Backend]]:
+    """Load every installed backend that is allowed, and return those that are sound."""
     loaded: list[Backend] = []
     try:
         installed = installed_backends()
@@ -192,6 +193,10 @@ def _check_backends() -> Generator[Finding, None, list[Backend]]:
         none = "no backend is installed: install the distribution of one into the sidecar's image"
         yield Finding.of_error("backends", BackendNotFoundError(none))
     for name in sorted({backend.name for backend in installed}):
+        if not is_allowed(name, settings):
+            why = "since `allowedBackends` of the operator's settings does not name it"
+            yield Finding("backends", "skipped", f"backend `{name}` is not loaded, {why}")
+            continue
         try:
             backend = load_backend(find_backend(name, installed))
         except BackendError as error:

@@ -41,6 +41,7 @@ class FetchNested(Protocol):
         Raises:
             SourceValidationError: The inner source is wrong.
             BackendError: Its backend is missing or broken.
+            PolicyError: The operator does not allow it.
             FetchError: It could not be fetched; a `LimitExceededError` also where all sources that were fetched so
                 have brought more together than one may.
         """
@@ -101,6 +102,7 @@ def fetch(  # type: ignore[empty-body]  # a hook spec has no body
     Raises:
         SourceNotFoundError: What the source names does not exist.
         SourceAccessError: The identity is missing, expired or not allowed.
+        PolicyError: The operator's settings or variables do not allow it, which is told before anything is fetched.
         LimitExceededError: The source is larger than ``source.limits.under(environment.settings.limits)``;
             raised before the surplus bytes are kept.
         IntegrityError: What was read is not what was announced, or a name cannot be stored safely.

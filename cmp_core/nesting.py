@@ -11,11 +11,19 @@ from cmp_core.artifact import Artifact
 from cmp_core.deadline import Deadline
 from cmp_core.documents import Document
 from cmp_core.environment import BuildEnvironment
-from cmp_core.errors import BackendError, CmpError, ConfigError, DeadlineExceededError, SourceValidationError
-from cmp_core.installed import find_backend, installed_backends
-from cmp_core.manager import Backend, load_backend
+from cmp_core.errors import (
+    BackendError,
+    CmpError,
+    ConfigError,
+    DeadlineExceededError,
+    PolicyError,
+    SourceValidationError,
+)
+from cmp_core.manager import Backend
 from cmp_core.models import Limits, NestedSource, Source, nested_sources
+from cmp_core.policy import load_allowed_backend
 from cmp_core.selection import check_totals
+from cmp_core.settings import Settings
 from cmp_core.strictyaml import KeyPath
 from cmp_core.trigger import validated
 from cmp_core.validation import Problem, validate
@@ -52,7 +60,7 @@ class Nesting:
     def __call__(self, source: NestedSource | Mapping[str, Any], destination: Path, *, key: str = "") -> Artifact:
         """Fetch a source: see `FetchNested`. Several threads may do so at once."""
         with _told_from(": ".join(filter(None, (self._place, key)))):
-            backend, inner = _resolve(source, self._depth)
+            backend, inner = _resolve(source, self._depth, self._environment.settings)
             destination.mkdir(parents=True, exist_ok=True)
             environment = self._environment_with_what_is_left()
             with _step(environment.deadline, f"fetching {inner.location}"):
@@ -102,7 +110,7 @@ class NestedRender:
     ) -> list[Document]:
         """Render a source: see `RenderNested`."""
         with _told_from(": ".join(filter(None, (self._place, key)))):
-            backend, inner = _resolve(source, self._depth)
+            backend, inner = _resolve(source, self._depth, self._environment.settings)
             deeper = NestedRender(artifact.root, self._environment, depth=self._depth + 1)
             documents = backend.render(artifact, inner, self._environment, deeper)
         folder = artifact.root.relative_to(self._root).as_posix()
@@ -122,21 +130,25 @@ def location_of(source: NestedSource) -> str:
     A source that nobody can read is told by its backend's name: what is wrong with it is said elsewhere.
     """
     try:
-        return _resolve(source, 1)[1].location
+        return _resolve(source, 1, Settings())[1].location
     except (BackendError, ConfigError):
         return f"{source.backend}:"
 
 
-def nested_problems(source: Source, place_of: Callable[[KeyPath], str], *, depth: int = 1) -> Iterator[Problem]:
+def nested_problems(
+    source: Source, place_of: Callable[[KeyPath], str], settings: Settings, *, depth: int = 1
+) -> Iterator[Problem]:
     """Yield what is wrong with the sources inside of a source, before anything is fetched.
 
     Args:
         source: The outer source.
         place_of: Tells where a key of it stands.
+        settings: Say which backends are allowed.
         depth: How many sources there are around those inside of it.
 
     Raises:
         BackendError: The backend of one is missing or broken; the message begins with the place.
+        PolicyError: The operator does not allow the backend of one; as above.
     """
     for path, nested in nested_sources(source):
         name = ".".join(map(str, path))
@@ -148,8 +160,8 @@ def nested_problems(source: Source, place_of: Callable[[KeyPath], str], *, depth
             return place_of((*outer, *inner))
 
         try:
-            backend = load_backend(find_backend(nested.backend, installed_backends()))
-        except BackendError as error:
+            backend = load_allowed_backend(nested.backend, settings)
+        except (BackendError, PolicyError) as error:
             error.args = (f"{place_of(path)}: `{name}`: {error}",)
             raise
         inner, problems = validate(backend.model, nested.own_values(), place_inside)
@@ -157,10 +169,10 @@ def nested_problems(source: Source, place_of: Callable[[KeyPath], str], *, depth
             problems += render_problems(backend, inner, place_inside)
         yield from (Problem(place, f"`{name}`: {message}") for place, message in problems)
         if inner:
-            yield from nested_problems(inner, place_inside, depth=depth + 1)
+            yield from nested_problems(inner, place_inside, settings, depth=depth + 1)
 
 
-def _resolve(source: NestedSource | Mapping[str, Any], depth: int) -> tuple[Backend, Source]:
+def _resolve(source: NestedSource | Mapping[str, Any], depth: int, settings: Settings) -> tuple[Backend, Source]:
     """Return the backend of a nested source, and the source as that backend's model has it."""
     values = source.as_values() if isinstance(source, NestedSource) else dict(source)
     name = values.pop("backend", None)
@@ -168,7 +180,7 @@ def _resolve(source: NestedSource | Mapping[str, Any], depth: int) -> tuple[Back
         raise SourceValidationError("a nested source lacks `backend`: add the name of one")
     if depth > MOST_NESTED:
         raise SourceValidationError(_TOO_DEEP)
-    backend = load_backend(find_backend(name, installed_backends()))
+    backend = load_allowed_backend(name, settings)
     return backend, validated(backend.model, values, lambda _path: f"nested source `{name}`")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from cmp_core.bootstrap import (
     DEFAULT_TIMEOUT,
@@ -44,6 +44,14 @@ def _check_absolute(path: Path | None) -> Path | None:
     return path
 
 
+def _split_names(value: object) -> object:
+    """Return the names of a list that a variable holds as text, with commas between them."""
+    return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+
+BackendName = Annotated[str, Field(min_length=1)]
+
+
 class Settings(StrictModel):
     """What the operator of the sidecar decides for every application."""
 
@@ -79,6 +87,16 @@ class Settings(StrictModel):
         ),
     ] = None
     limits: Annotated[Limits, Field(description="The most that any source may bring.")] = Limits()
+    allowed_backends: Annotated[
+        tuple[BackendName, ...] | None,
+        BeforeValidator(_split_names),
+        Field(
+            min_length=1,
+            examples=[["s3", "tarball"]],
+            description="The backends that applications may use, at the top of a trigger file and inside of other "
+            "sources; in the variable with commas between them. By default all that are installed.",
+        ),
+    ] = None
     endpoint: Annotated[
         str | None,
         AfterValidator(_check_endpoint),

@@ -70,7 +70,8 @@ def problems(values: dict[str, Any]) -> list[tuple[str, str]]:
     def place_of(path: KeyPath) -> str:
         return "/".join(map(str, path))
 
-    return [(place, message) for place, message in nested_problems(OuterSource.model_validate(values), place_of)]
+    source = OuterSource.model_validate(values)
+    return [(place, message) for place, message in nested_problems(source, place_of, Settings())]
 
 
 def test_a_nested_source_is_fetched_by_its_own_backend(manifests: Path, tmp_path: Path) -> None:

@@ -160,6 +160,20 @@ def test_a_nested_variable_does_not_hide_a_bad_mapping(file: Path) -> None:
     assert told == "FILE:1: `limits` must be a mapping of keys to values, not `5`"
 
 
+def test_a_list_is_written_with_commas_in_a_variable(file: Path) -> None:
+    """A variable holds one text; the file holds a list as YAML has it."""
+    from_file = load(file, "allowedBackends: [s3, tarball]\n")
+    from_variable = load(file, CMP_ALLOWED_BACKENDS="s3, tarball")
+
+    assert from_file.allowed_backends == from_variable.allowed_backends == ("s3", "tarball")
+
+
+@pytest.mark.parametrize("names", ["[]", "['']", "[s3, '']", "{s3: yes}"])
+def test_a_list_that_allows_nothing_or_nobody_is_refused(file: Path, names: str) -> None:
+    """An empty list would stop every application, or be taken for one that allows all."""
+    assert "allowedBackends" in refusal(file, f"allowedBackends: {names}\n")
+
+
 def test_every_setting_has_a_variable() -> None:
     """The names are made from the keys, one for each value that can be set."""
     names = setting_variables()
@@ -186,7 +200,7 @@ def test_an_unknown_variable_far_from_all_lists_them(file: Path) -> None:
     """Whoever wrote it meant something."""
     told = refusal(file, CMP_XYZZY="1")
 
-    assert told.startswith("environment: unknown variable `CMP_XYZZY`: remove it; known are CMP_CONNECT_TIMEOUT, ")
+    assert told.startswith("environment: unknown variable `CMP_XYZZY`: remove it; known are CMP_ALLOWED_BACKENDS, ")
     assert "CMP_SETTINGS" in told
 
 

@@ -327,7 +327,9 @@ def _kind_name(schema: Schema) -> str:
     if isinstance(kind, list):
         return "bytes" if "integer" in kind else "text"
     if kind == "array":
-        return "list of patterns" if schema.get("items", {}).get("type") == "string" else "list of maps"
+        items = schema.get("items", {})
+        texts = "list of names" if "minLength" in items else "list of patterns"
+        return texts if items.get("type") == "string" else "list of maps"
     names = {"boolean": "`true` or `false`", "integer": "whole number", "string": "text"}
     return names.get(str(kind), str(kind)) if kind else "map"
 
