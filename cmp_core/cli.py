@@ -204,7 +204,9 @@ def _doctor(options: argparse.Namespace, write: Write) -> int:
     return report.exit_code
 
 
-def _backends(options: argparse.Namespace, write: Write) -> None:
+def _backends(options: argparse.Namespace, write: Write) -> int:
+    if options.check is not None:
+        return _check_backend(options, write)
     from cmp_core.environment import check_settings  # noqa: PLC0415  # only what is needed
     from cmp_core.installed import installed_backends  # noqa: PLC0415  # as above
 
@@ -213,11 +215,24 @@ def _backends(options: argparse.Namespace, write: Write) -> None:
     rows = [(b.name, b.trigger_file, b.distribution, b.version) for b in installed_backends()]
     if options.output == "json":
         _write_json(write, [dict(zip(keys, row, strict=True)) for row in rows])
-        return
+        return 0
     table = [("NAME", "TRIGGER FILE", "DISTRIBUTION", "VERSION"), *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table)
     write("".join(f"{line}\n" for line in lines).encode())
+    return 0
+
+
+def _check_backend(options: argparse.Namespace, write: Write) -> int:
+    from cmp_core import doctor, inspection  # noqa: PLC0415  # loads pydantic and pluggy
+
+    report = doctor.open_report()
+    with _environment() as environment:
+        environment.deadline.step = f"checking backend `{options.check}`"
+        for finding in inspection.inspect_backend(options.check, environment):
+            report.add(finding)
+    write((report.as_json() if options.output == "json" else report.as_text()).encode())
+    return report.exit_code
 
 
 def _version(_options: argparse.Namespace, write: Write) -> None:
@@ -249,6 +264,13 @@ _PATHS = Argument(
 _BACKEND = Argument(
     ("backend",), {"metavar": "BACKEND", "nargs": "?", "help": "one backend (default: any that is installed)"}
 )
+_CHECK = Argument(
+    ("--check",),
+    {
+        "metavar": "NAME",
+        "help": "check one backend without a source: its import, its hooks, its schema, its parameters",
+    },
+)
 _COMMANDS = (
     Command("init", _init, "Fetch what the trigger file names and keep it for generate", "cmp-core init"),
     Command("generate", _generate, "Print the manifests, all of them or none", "cmp-core generate > manifests.yaml"),
@@ -275,7 +297,13 @@ _COMMANDS = (
         "cmp-core schema s3 > s3.schema.json",
         (_BACKEND,),
     ),
-    Command("backends", _backends, "List the installed backends", "cmp-core backends -o json", (_OUTPUT,)),
+    Command(
+        "backends",
+        _backends,
+        "List the installed backends, or check one of them",
+        "cmp-core backends --check s3",
+        (_CHECK, _OUTPUT),
+    ),
     Command(
         "doctor",
         _doctor,

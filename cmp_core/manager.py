@@ -49,11 +49,13 @@ class Backend:
         installed: Where it comes from.
         model: The model of its trigger file.
         renders: Whether it renders by itself, so that `render` of a source means nothing to it.
+        hooks: The names of the hooks that it implements, in the order of their specs.
     """
 
     installed: InstalledBackend
     model: type[Source]
     renders: bool
+    hooks: tuple[str, ...]
     _hooks: Any
 
     def fetch(
@@ -146,11 +148,11 @@ def load_backend(installed: InstalledBackend) -> Backend:
         raise BackendLoadError(
             f"{installed}: `{definition}` does not fit its spec: {reason}: see the hook reference"
         ) from error
-    _check_hooks(installed, manager)
+    hooks = _check_hooks(installed, manager)
     renders = _renders(manager)
     if not renders:
         manager.register(_DefaultRender())
-    return Backend(installed, _load_model(installed, manager), renders, manager.hook)
+    return Backend(installed, _load_model(installed, manager), renders, hooks, manager.hook)
 
 
 def _import(installed: InstalledBackend) -> object:
@@ -165,7 +167,8 @@ def _import(installed: InstalledBackend) -> object:
         ) from error
 
 
-def _check_hooks(installed: InstalledBackend, manager: pluggy.PluginManager) -> None:
+def _check_hooks(installed: InstalledBackend, manager: pluggy.PluginManager) -> tuple[str, ...]:
+    """Return the names of the hooks that the backend implements."""
     plugin = manager.get_plugin(installed.name)
     callers = manager.get_hookcallers(plugin) or []
     known = [name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), f"{PROJECT}_spec")]
@@ -178,6 +181,7 @@ def _check_hooks(installed: InstalledBackend, manager: pluggy.PluginManager) -> 
     for name in _REQUIRED_HOOKS:
         if name not in implemented:
             raise BackendLoadError(f"{installed} does not implement `{name}`: mark the function with `@hookimpl`")
+    return tuple(name for name in known if name in implemented)
 
 
 def _renders(manager: pluggy.PluginManager) -> bool:

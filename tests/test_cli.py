@@ -223,6 +223,53 @@ def test_version_prints_name_and_version() -> None:
     assert result == (0, f"cmp-core {version('cmp-core')}\n")
 
 
+def test_a_backend_can_be_checked_where_pytest_is_not_installed() -> None:
+    """Whoever only installs a backend has no test tools; every check is told, and the exit code sums up."""
+    start = "import sys; sys.modules['pytest'] = None; from cmp_core.cli import console; console()"
+    command = [sys.executable, "-c", start, "backends", "--check", "local"]
+
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+    lines = re.sub(r"in \d+ ms", "in {time}", re.sub(r"local \d[\w.]*", "local {version}", result.stdout)).splitlines()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert lines == [
+        "ok        import       `cmp_backend_local` is imported in {time}, loads no SDK and opens nothing",
+        "ok        hooks        backend `local` (cmp-backend-local {version}) implements `source_model`, `fetch`",
+        "ok        schema       all 6 keys of `local-source.yaml` have a description and a schema for editors",
+        "ok        parameters   all 6 keys are parameters that Argo CD's UI can show and an Application can set",
+        "",
+        "all is well (4 ok, 0 skipped)",
+    ]
+
+
+def test_a_check_ends_with_the_code_of_its_first_failure(fake_site: FakeSite) -> None:
+    """As a diagnosis does; JSON has the same findings."""
+    fake_site.install("import cmp_core\n")
+
+    code, stdout = run("backends", "--check", "demo", "-o", "json")
+
+    report = json.loads(stdout)
+    assert (code, report["exitCode"]) == (69, 69)
+    assert [(each["check"], each["outcome"]) for each in report["findings"]] == [
+        ("import", "ok"),
+        ("hooks", "failed"),
+        ("schema", "skipped"),
+        ("parameters", "skipped"),
+    ]
+
+
+def test_a_check_of_an_unknown_backend_is_an_error(fake_site: FakeSite, capfd: pytest.CaptureFixture[str]) -> None:
+    """As everywhere else where a backend is named."""
+    fake_site.install()
+
+    result = run("backends", "--check", "dmeo")
+
+    assert result == (69, "")
+    assert capfd.readouterr().err.startswith(
+        "error: backend `dmeo` is not installed; installed are demo (demo-source.yaml)"
+    )
+
+
 def test_backends_are_listed_as_a_table_or_as_json(fake_site: FakeSite) -> None:
     """Name, trigger file, distribution and version; without loading any."""
     fake_site.install("raise RuntimeError", name="longer-name")
