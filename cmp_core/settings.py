@@ -45,7 +45,9 @@ def _check_absolute(path: Path | None) -> Path | None:
 
 
 def _split_names(value: object) -> object:
-    """Return the names of a list that a variable holds as text, with commas between them."""
+    """Return the names of a list that a variable holds as text, with commas between them; no value is no list."""
+    if value is None:
+        raise ValueError("names nobody")
     return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
 
 
@@ -88,10 +90,9 @@ class Settings(StrictModel):
     ] = None
     limits: Annotated[Limits, Field(description="The most that any source may bring.")] = Limits()
     allowed_backends: Annotated[
-        tuple[BackendName, ...] | None,
+        Annotated[tuple[BackendName, ...], Field(min_length=1)] | None,
         BeforeValidator(_split_names),
         Field(
-            min_length=1,
             examples=[["s3", "tarball"]],
             description="The backends that applications may use, at the top of a trigger file and inside of other "
             "sources; in the variable with commas between them. By default all that are installed.",

@@ -168,7 +168,7 @@ def test_a_list_is_written_with_commas_in_a_variable(file: Path) -> None:
     assert from_file.allowed_backends == from_variable.allowed_backends == ("s3", "tarball")
 
 
-@pytest.mark.parametrize("names", ["[]", "['']", "[s3, '']", "{s3: yes}"])
+@pytest.mark.parametrize("names", ["[]", "['']", "[s3, '']", "{s3: yes}", "", "null"])
 def test_a_list_that_allows_nothing_or_nobody_is_refused(file: Path, names: str) -> None:
     """An empty list would stop every application, or be taken for one that allows all."""
     assert "allowedBackends" in refusal(file, f"allowedBackends: {names}\n")

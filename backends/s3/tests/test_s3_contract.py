@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from cmp_core.testing import DiagnosisContract
+from cmp_core.testing import CannotPublishError, DiagnosisContract
 
 
 class TestS3(DiagnosisContract):
     """The shared suite, on moto behind a server that refuses or fails where a rule asks for it."""
 
     backend = "s3"
+    unsafe_names = ("../a.yaml", "a/../../b.yaml", "/a.yaml", "a//b.yaml", "./a.yaml", "plain.yaml/b.yaml")
     secrets = ("secret/of+the/test+that/no+message/may+show",)
 
     @pytest.fixture(autouse=True)
@@ -26,8 +28,21 @@ class TestS3(DiagnosisContract):
     def publish(self, files: Mapping[str, bytes]) -> dict[str, Any]:
         """Put the files below a new prefix."""
         self.published += 1
-        self.put({f"{self.published}/{path}": content for path, content in files.items()})
+        try:
+            self.put({f"{self.published}/{path}": content for path, content in files.items()})
+        except ClientError as error:
+            raise CannotPublishError from error  # moto takes no key with a line break
         return {"bucket": self.bucket, "path": str(self.published)}
+
+    def stalled(self) -> dict[str, Any]:
+        """Begin an answer to whoever asks for one prefix, and never end it."""
+
+        def begin(request: Any, _ask: Any) -> Any:
+            stalls = "stalled" in request.query + request.path
+            return self.faults.Reply(body=b"<ListBucketResult>" * 9, sent=20, stalls=True) if stalls else None
+
+        self.faults.script = begin
+        return {"bucket": self.bucket, "path": "stalled"}
 
     def missing(self) -> dict[str, Any]:
         """Name a prefix without objects."""
