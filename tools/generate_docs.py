@@ -41,6 +41,7 @@ _SECTIONS = ("Args", "Returns", "Raises")
 _FAULT_HEADS = ("What happens", "Result", "Text", "Asked", "Answer within")
 _NOT_COUNTED = "–"  # noqa: RUF001  # a dash
 _LONGEST_KEY = 120
+_TOLD_BY_AUTHORS = ("publish_again", "refused", "stalled", "variables")
 _PLAIN_SIGNS = "%,-./="
 
 Schema = Mapping[str, Any]
@@ -116,8 +117,11 @@ def render_hooks() -> str:
 
 
 def render_contract(suite: type[testing.BackendContract] = testing.BackendContract) -> str:
-    """Return the table of rules that a contract suite holds a backend to."""
-    tests = {name: item for name, item in vars(suite).items() if name.startswith("test_")}
+    """Return the table of rules that a contract suite holds a backend to, without those of the suite it builds on."""
+    inherited = set(dir(testing.BackendContract)) if suite is not testing.BackendContract else set()
+    classes = [suite, *(base for base in suite.__mro__ if base.__module__.startswith(testing.__name__))]
+    rules = {name: item for each in classes for name, item in vars(each).items() if name.startswith("test_")}
+    tests = {name: item for name, item in rules.items() if name not in inherited}
     return _table(("Test", "Because"), ((f"`{name}`", _summary(item)) for name, item in tests.items()))
 
 
@@ -189,9 +193,16 @@ def render_go_refused(reason: str) -> str:
     return _table(("What stands in the file", "Because"), ((_sentence(row.what), row.because) for row in rows))
 
 
+def render_suite() -> str:
+    """Return the table of what an author may tell the contract suite besides the four methods that are required."""
+    rows = ((f"`{name}`", _summary(getattr(testing.Suite, name))) for name in _TOLD_BY_AUTHORS)
+    return _table(("Method", "What it does"), rows)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "commands": render_commands,
     "contract": render_contract,
+    "contract-methods": render_suite,
     "diagnosis-contract": lambda: render_contract(testing.DiagnosisContract),
     "errors": render_errors,
     "faults-amounts": render_odd_amounts,

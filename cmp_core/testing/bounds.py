@@ -38,7 +38,7 @@ class BoundRules(Suite):
         assert max(kept, default=0) <= limits.object_bytes
 
     def test_no_file_ever_grows_beyond_its_limit(self, tmp_path: Path) -> None:
-        """Not for a moment: where the kernel would refuse the first byte too many, it is never asked."""
+        """It does not even for a moment: the kernel, which would refuse the first byte too many, is never asked."""
         limits = self.exact_limits()
         limits = limits.model_copy(update={"object_bytes": limits.object_bytes - 1})
         task = {"task": "bound", "destination": str(tmp_path / "destination"), "most_bytes": limits.object_bytes}
@@ -71,16 +71,17 @@ class BoundRules(Suite):
         assert {"objects": len(kept), "object_bytes": max(kept, default=0), "total_bytes": sum(kept)}[limit] < most
 
     def test_time_that_runs_out_ends_a_fetch(self, tmp_path: Path) -> None:
-        """At every step, with the error of the deadline, and with no thread, file or process left behind."""
-        task = {"task": "interrupt", "destination": str(tmp_path / "destination"), "stalled": self.stalled()}
+        """It ends at every step with the error of the deadline, and leaves no thread, file or process behind."""
+        stalled = self.stalled()
+        task = {"task": "interrupt", "destination": str(tmp_path / "destination"), "stalled": stalled}
 
-        answer = ask_child(self, self.publish(self.files), task)
+        answer = ask_child(self, self.publish(self.files), {**task, "patience": self.patience})
 
         assert answer["asked"], "it never asks how much time is left"
         assert answer["outcomes"]["0"] == "DeadlineExceededError"
         assert set(answer["outcomes"].values()) <= {"DeadlineExceededError", answer["whole"]}
         assert (answer["left"], answer["files"]) == ([], [])
-        if task["stalled"] is not None:
+        if stalled is not None:
             assert answer["stalled"] == {"outcome": "DeadlineExceededError", "is_late": False}
 
     def test_twenty_fetches_at_once_agree(self, tmp_path: Path) -> None:

@@ -32,7 +32,6 @@ from cmp_core.trigger import validated
 
 _ANSWER = 1  # the descriptor, as it is when the process starts
 _MOST_MOMENTS = 12
-_PATIENCE = 5.0  # seconds that threads and files may take to go
 _STALLED_SECONDS = 1.0
 _ANOTHER_TIME = 10 * 24 * 3600  # seconds
 
@@ -91,13 +90,14 @@ class Task:
 
 
 def produce(request: dict[str, Any]) -> dict[str, Any]:
-    """Fetch and render; with `is_shuffled`, on a disk that lists the other way round, at another time."""
-    if request.get("is_shuffled"):
-        locale.setlocale(locale.LC_ALL, "")
+    """Fetch and render, on a disk that lists by name; with `is_shuffled` the other way round, at another time."""
+    is_shuffled = request["is_shuffled"]
+    _list_by_name(is_reversed=is_shuffled)
+    locale.setlocale(locale.LC_ALL, "")
+    if is_shuffled:
         os.umask(0o077)
         now = time.time
         time.time = lambda: now() + _ANOTHER_TIME
-        _list_in_another_order()
     task = Task(request, request["values"])
     artifact = task.fetch(Path(request["destination"]), Deadline(60))
     return {
@@ -122,12 +122,12 @@ def interrupt(request: dict[str, Any]) -> dict[str, Any]:
     task.outcome(folder / "first", Deadline(60))  # libraries keep what they need once
     whole = CountedDeadline()
     answer: dict[str, Any] = {"whole": task.outcome(folder / "whole", whole), "asked": whole.asked, "outcomes": {}}
-    before = _belongings()
+    before = {**_belongings(), "process": []}
     for questions in _moments(whole.asked):
         answer["outcomes"][questions] = task.outcome(folder / str(questions), CountedDeadline(questions))
     if request["stalled"] is not None:
         answer["stalled"] = _stall(Task(request, request["stalled"]), folder / "stalled", answer)
-    answer["left"] = _left_behind(before)
+    answer["left"] = _left_behind(before, request["patience"])
     answer["files"] = [str(path) for path in folder.iterdir()]
     return answer
 
@@ -164,17 +164,24 @@ def _belongings() -> dict[str, list[str]]:
             opened.append(os.readlink(descriptors / descriptor))  # noqa: PTH115  # it may be gone, or be no link
         except OSError:
             continue
+    threads = [thread.name for thread in threading.enumerate()]
+    return {"thread": threads, "file": opened, "process": ["one that runs, or was never waited for"] * _has_child()}
+
+
+def _has_child() -> bool:
+    """Tell whether there is a child process, without waiting for it."""
+    if not hasattr(os, "waitid"):  # on macOS before Python 3.13
+        return False
     try:
-        os.waitpid(-1, os.WNOHANG)
-        children = ["a child process"]
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
-        children = []
-    return {"thread": [thread.name for thread in threading.enumerate()], "file": opened, "process": children}
+        return False
+    return True
 
 
-def _left_behind(before: dict[str, list[str]]) -> list[str]:
-    """Wait until there is no more than before, for a while, and return what there is more."""
-    end = time.monotonic() + _PATIENCE
+def _left_behind(before: dict[str, list[str]], patience: float) -> list[str]:
+    """Wait for some seconds until there is no more than before, and return what there is more."""
+    end = time.monotonic() + patience
     while True:
         gc.collect()
         now = _belongings()
@@ -186,16 +193,16 @@ def _left_behind(before: dict[str, list[str]]) -> list[str]:
         time.sleep(0.05)
 
 
-def _list_in_another_order() -> None:
-    """Let the disk list every folder the other way round."""
+def _list_by_name(*, is_reversed: bool) -> None:
+    """Let the disk list every folder by name, or the other way round."""
     listdir, scandir = os.listdir, os.scandir
 
     class Entries:
-        """What `os.scandir` returns, the last entry first."""
+        """What `os.scandir` returns, in order."""
 
         def __init__(self, *arguments: Any) -> None:
             with scandir(*arguments) as entries:
-                self._entries = iter(sorted(entries, key=lambda entry: entry.name, reverse=True))
+                self._entries = iter(sorted(entries, key=lambda entry: entry.name, reverse=is_reversed))
 
         def __enter__(self) -> Self:
             return self
@@ -212,7 +219,7 @@ def _list_in_another_order() -> None:
         def close(self) -> None:
             """Leave nothing open."""
 
-    os.listdir = lambda *arguments: sorted(listdir(*arguments), reverse=True)  # type: ignore[assignment]  # one of its overloads
+    os.listdir = lambda *arguments: sorted(listdir(*arguments), reverse=is_reversed)  # type: ignore[assignment]  # one of its overloads
     os.scandir = Entries  # type: ignore[assignment]  # it has the same methods
 
 

@@ -28,7 +28,7 @@ class FailureRules(Suite):
 
     @pytest.mark.parametrize("state", ["published", "missing", "denied", "outage"])
     def test_no_secret_is_told_or_logged(self, tmp_path: Path, state: str, caplog: pytest.LogCaptureFixture) -> None:
-        """Not in an error, in none behind it, and in no line of the log: a traceback is pasted into tickets."""
+        """No error, none behind it and no line of the log holds one: tracebacks are pasted into tickets."""
         values = self.publish(self.files) if state == "published" else getattr(self, state)()
         error: CmpError | None = None
         caplog.set_level(logging.DEBUG)

@@ -75,6 +75,7 @@ class Suite:
         hostile_names: Names of which each arrives as it is or is refused; those of a row are published together.
         unsafe_names: Names that the store can hold and a folder cannot, such as ``../a.yaml`` or ``a//b.yaml``: each of
             them must be refused.
+        patience: How many seconds threads, open files and processes of a fetch that was ended may take to go.
     """
 
     backend: ClassVar[str]
@@ -83,6 +84,7 @@ class Suite:
     files: ClassVar[Mapping[str, bytes]] = FILES
     hostile_names: ClassVar[Sequence[tuple[str, ...]]] = HOSTILE_NAMES
     unsafe_names: ClassVar[Sequence[str]] = ()
+    patience: ClassVar[float] = 5.0
 
     def publish(self, files: Mapping[str, bytes]) -> dict[str, Any]:
         """Put `files` where the backend reads them, each time in a new place; return a trigger file's keys.
