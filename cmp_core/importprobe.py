@@ -11,6 +11,7 @@ import json
 import os
 import site
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,13 @@ RESULT = 1
 _DEEDS = {
     "os.exec": "starts a program",
     "os.fork": "starts a process",
+    "os.link": "changes the disk",
+    "os.mkdir": "changes the disk",
     "os.posix_spawn": "starts a program",
+    "os.remove": "changes the disk",
+    "os.rename": "changes the disk",
+    "os.rmdir": "changes the disk",
+    "os.symlink": "changes the disk",
     "os.system": "starts a program",
     "socket.__new__": "opens a socket",
     "socket.getaddrinfo": "asks for an address",
@@ -67,6 +74,8 @@ def main(request: dict[str, Any]) -> dict[str, Any]:
     with contextlib.suppress(CmpError):  # what is wrong with its hooks is told by whoever loads it
         load_backend(installed)
     is_over = True
+    if threading.active_count() > 1:
+        deeds["starts a thread"] = None
     if any(not Path(entry).is_absolute() or entry == here for entry in sys.path):
         deeds["adds the working directory to the module path"] = None
     packages = sorted({name.partition(".")[0] for name in sys.modules})

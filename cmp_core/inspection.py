@@ -114,7 +114,8 @@ def import_alone(installed: InstalledBackend, environment: BuildEnvironment, fol
     Raises:
         BackendLoadError: The process ended without an answer.
     """
-    asked = {"backend": asdict(installed), "path": sys.path, "sites": site.getsitepackages()}
+    path = [entry for entry in sys.path if os.path.isabs(entry)]  # noqa: PTH117  # a `Path` for each is not needed
+    asked = {"backend": asdict(installed), "path": path, "sites": site.getsitepackages()}
     command = [sys.executable, "-I", "-B", str(importprobe.__file__), json.dumps(asked)]
     variables = {"PATH": environment.variables.get("PATH", os.defpath)}
     with TemporaryDirectory(prefix="cmp-core-") as empty:

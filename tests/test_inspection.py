@@ -52,6 +52,8 @@ def test_a_backend_that_is_not_installed_is_an_error(fake_site: FakeSite) -> Non
         ("import socket\ntry: socket.getaddrinfo('127.0.0.1', 1)\nexcept OSError: pass", "asks for an address"),
         ("import subprocess, sys; subprocess.run([sys.executable, '--version'])", "starts a program"),
         ("import os; os.system('true')", "starts a program"),
+        ("import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()", "starts a thread"),
+        ("import pathlib; pathlib.Path(__file__).with_name('cache').mkdir()", "changes the disk"),
         ("import pathlib; pathlib.Path(__file__).with_name('cache').write_text('x')", "writes /"),
         ("import pathlib; pathlib.Path('settings.yaml').read_text()", "reads `settings.yaml` in the working directory"),
         ("import os, sys; sys.path.insert(0, os.getcwd())", "adds the working directory to the module path"),

@@ -1,6 +1,7 @@
 """The tarball backend holds to the contract of every backend."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -12,6 +13,7 @@ class TestTarball(BackendContract):
     """The shared suite, for archives in folders of the example's backend, and for an S3 that fails."""
 
     backend = "tarball"
+    unsafe_names = ("../a.yaml", "a/../../b.yaml", "/a.yaml", "a//b.yaml", "plain.yaml/b.yaml")
     secrets = ("secret/of+the/test+that/no+message/may+show",)
     sdks = (*SDKS, "tarfile", "zstandard")
     files: ClassVar[Mapping[str, bytes]] = {
@@ -32,6 +34,13 @@ class TestTarball(BackendContract):
         folder.mkdir()
         (folder / "release.tgz").write_bytes(self.pack(files))
         return {"source": {"backend": "local", "path": str(folder)}}
+
+    def publish_again(self, files: Mapping[str, bytes]) -> dict[str, Any]:
+        """Pack the files in another order, a minute later."""
+        values = super().publish_again(files)
+        archive = Path(values["source"]["path"]) / "release.tgz"
+        archive.write_bytes(self.pack(dict(reversed(list(files.items()))), seconds=60))
+        return values
 
     def missing(self) -> dict[str, Any]:
         """Name a folder that does not exist."""
