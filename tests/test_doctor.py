@@ -14,6 +14,7 @@ from host_support import BACKEND, MODEL, FakeSite
 
 from cmp_core.doctor import MOST_FINDINGS, _check_backends
 from cmp_core.errors import BackendLoadError
+from cmp_core.settings import Settings
 
 FETCH = "\n@hookimpl\ndef fetch():\n    raise NotImplementedError\n"
 HEAD = f"{MODEL}{FETCH}\nimport time\nfrom cmp_core import Finding, SourceAccessError\n@hookimpl\n"
@@ -248,7 +249,7 @@ def test_a_malformed_distribution_is_told(fake_site: FakeSite) -> None:
     """What it says about its backends cannot be read, so that nobody knows which there are."""
     fake_site.record("cmp-backend-odd", "1", "[cmp_core]\nthis is no entry point\n")
 
-    (finding,) = _check_backends()
+    (finding,) = _check_backends(Settings())
 
     assert finding.error is BackendLoadError
     assert "cmp-backend-odd 1: its entry_points.txt is malformed" in finding.message

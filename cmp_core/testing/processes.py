@@ -1,12 +1,15 @@
 """Own the processes in which a suite fetches by itself: with another environment, or where it counts what is left."""
 
+import contextlib
 import json
 import os
+import signal
 import site
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from cmp_core.testing.suite import Suite
@@ -37,28 +40,35 @@ def ask_children(
         "values": values,
         "variables": dict(environment.variables),
     }
-    processes = [(_start(variables), json.dumps({**common, **task})) for task, variables in tasks]
-    return [_answer(process, request) for process, request in processes]
+    children = [(_Child(variables), json.dumps({**common, **task})) for task, variables in tasks]
+    return [child.ask(request) for child, request in children]
 
 
-def _start(variables: Mapping[str, str]) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-P", "-W", "error", str(_CHILD)],
-        env={**os.environ, **variables},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-    )
+class _Child:
+    """A process of its own, with a group of its own: what a backend leaves running does not outlive it."""
 
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        """Start it; what it says goes into a file, since a process that it leaves behind would hold a pipe open."""
+        self._said = TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # it lives as long as the process
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-W", "error", str(_CHILD)],
+            env={**os.environ, **variables},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            encoding="utf-8",
+            process_group=0,
+        )
 
-def _answer(process: "subprocess.Popen[str]", request: str) -> dict[str, Any]:
-    with process:
-        try:
-            stdout, stderr = process.communicate(request, timeout=_PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise
-    assert process.returncode == 0, stderr
-    answer: dict[str, Any] = json.loads(stdout)
-    return answer
+    def ask(self, request: str) -> dict[str, Any]:
+        """Return the answer to the one request."""
+        with self._process as process, self._said as said:
+            try:
+                stdout, _ = process.communicate(request, timeout=_PATIENCE)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+            said.seek(0)
+            assert process.returncode == 0, said.read()
+        answer: dict[str, Any] = json.loads(stdout)
+        return answer
