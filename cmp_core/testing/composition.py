@@ -80,7 +80,7 @@ class CompositionRules(Suite):
     def test_it_reads_from_other_backends_only_as_the_operator_allows(self, tmp_path: Path) -> None:
         """A source inside of this one that is refused is refused as such; one without any needs no other backend."""
         values = self.publish(self.files)
-        needs_others = any(nested.backend != self.backend for _, nested in nested_sources(self.source(values)))
+        needs_others = any(nested.backend != self.backend for _, nested in nested_sources(self.read_source(values)))
         brought: Artifact | None = None
         error: PolicyError | None = None
 

@@ -16,7 +16,7 @@ class DiagnosisContract(BackendContract):
 
     def diagnose(self, values: Mapping[str, Any] | None) -> list[Finding]:
         """Return what the backend finds of the source that `values` describe, or of the sidecar alone."""
-        source = None if values is None else self.source(values)
+        source = None if values is None else self.read_source(values)
         return list(self.load().diagnose(source, self.environment()))
 
     def test_a_sound_source_has_no_failure(self) -> None:

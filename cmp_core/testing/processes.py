@@ -51,7 +51,7 @@ class _Child:
         """Start it; what it says goes into a file, since a process that it leaves behind would hold a pipe open."""
         self._said = TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  # it lives as long as the process
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-W", "error", str(_CHILD)],
+            [sys.executable, "-P", str(_CHILD)],
             env={**os.environ, **variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

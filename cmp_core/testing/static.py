@@ -40,11 +40,11 @@ class StaticRules(Suite):
         values = self.publish(self.files) | {"noSuchKey": "x"}
 
         with pytest.raises(SourceValidationError, match="noSuchKey"):
-            self.source(values)
+            self.read_source(values)
 
     def test_it_names_its_location(self) -> None:
         """The line before a fetch says from where."""
-        source = self.source(self.publish(self.files))
+        source = self.read_source(self.publish(self.files))
 
         assert source.location
         assert not [secret for secret in self.all_secrets() if secret in source.location]

@@ -146,7 +146,7 @@ class Suite:
         """Return the loaded backend."""
         return load_backend(find_backend(self.backend, installed_backends()))
 
-    def source(self, values: Mapping[str, Any]) -> Source:
+    def read_source(self, values: Mapping[str, Any]) -> Source:
         """Return the source that `values` describe."""
         return validated(self.load().model, values, lambda _path: "contract")
 
@@ -171,7 +171,7 @@ def fetch_whole(
     suite: Suite, values: Mapping[str, Any], destination: Path, environment: BuildEnvironment, seconds: float = 45
 ) -> Artifact:
     """Fetch what `values` describe into a new folder as the host does, and return all that lies there."""
-    source = suite.source(values)
+    source = suite.read_source(values)
     destination.mkdir(parents=True)
     environment = replace(environment, deadline=Deadline(seconds))
     return suite.load().fetch(source, destination, environment, Nesting(source, environment, "contract"))
@@ -182,7 +182,7 @@ def rendered(suite: Suite, values: Mapping[str, Any], artifact: Artifact) -> lis
     environment = suite.environment()
     try:
         return suite.load().render(
-            artifact, suite.source(values), environment, NestedRender(artifact.root, environment)
+            artifact, suite.read_source(values), environment, NestedRender(artifact.root, environment)
         )
     except RenderError as error:
         return type(error).__name__
