@@ -29,6 +29,16 @@ inherited one would be a mark for every backend::
             super().test_x(tmp_path)
 """
 
+import pytest
+
+pytest.register_assert_rewrite(
+    *(
+        f"{__name__}.{module}"
+        for module in ("bounds", "composition", "content", "diagnosis", "failures", "static", "suite")
+    )
+)
+
+# ruff: noqa: E402  # pytest can only rewrite what is not imported yet, and an author needs to see what differs
 from cmp_core.inspection import SDKS
 from cmp_core.testing.contract import BackendContract
 from cmp_core.testing.diagnosis import DiagnosisContract
