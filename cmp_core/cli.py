@@ -235,6 +235,24 @@ def _check_backend(options: argparse.Namespace, write: Write) -> int:
     return report.exit_code
 
 
+def _new_backend(options: argparse.Namespace, write: Write) -> None:
+    import shlex  # noqa: PLC0415  # only what is needed
+
+    from cmp_core.environment import check_settings  # noqa: PLC0415  # as above
+    from cmp_core.installed import installed_backends  # noqa: PLC0415  # as above
+    from cmp_core.newbackend import name_backend, write_backend  # noqa: PLC0415  # as above
+
+    check_settings()
+    backend = name_backend(options.name, installed_backends())
+    count = write_backend(backend, options.target)
+    told = (
+        f"{options.target}: wrote {backend.distribution} for {backend.trigger_file}, {count} files. Now run:",
+        f"  cd {shlex.quote(str(options.target))}",
+        "  uv run pytest",
+    )
+    write("".join(f"{line}\n" for line in told).encode("utf-8", "surrogateescape"))
+
+
 def _version(_options: argparse.Namespace, write: Write) -> None:
     from importlib.metadata import version  # noqa: PLC0415  # only what is needed
 
@@ -270,6 +288,16 @@ _CHECK = Argument(
         "metavar": "NAME",
         "help": "check one backend without a source: its import, its hooks, its schema, its parameters",
     },
+)
+_NAME = Argument(
+    ("name",),
+    {
+        "metavar": "NAME",
+        "help": "the backend's name, the prefix of its trigger file: small letters, digits, hyphens",
+    },
+)
+_TARGET = Argument(
+    ("target",), {"metavar": "DIR", "type": Path, "help": "the folder to write: one that does not exist or is empty"}
 )
 _COMMANDS = (
     Command("init", _init, "Fetch what the trigger file names and keep it for generate", "cmp-core init"),
@@ -310,6 +338,13 @@ _COMMANDS = (
         "Tell in order what works and what does not, for the sidecar and a folder",
         "cmp-core doctor apps/demo",
         (_FOLDER, _OUTPUT),
+    ),
+    Command(
+        "new-backend",
+        _new_backend,
+        "Write the distribution of a new backend, complete with its tests",
+        "cmp-core new-backend folder cmp-backend-folder",
+        (_NAME, _TARGET),
     ),
     Command("version", _version, "Print the version", "cmp-core version", ()),
 )

@@ -19,7 +19,19 @@ from cmp_core import cli, errors, offline, reporting
 from cmp_core.cli import main, write_all
 from cmp_core.errors import CmpError, OutputError
 
-COMMANDS = ["init", "generate", "discover", "parameters", "validate", "schema", "backends", "doctor", "version"]
+COMMANDS = [
+    "init",
+    "generate",
+    "discover",
+    "parameters",
+    "validate",
+    "schema",
+    "backends",
+    "doctor",
+    "new-backend",
+    "version",
+]
+REQUIRED = {"new-backend": ("oci", "new")}
 CLASSES = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, CmpError)]
 
 BLOCKING = f"""{MODEL}
@@ -179,7 +191,7 @@ def test_bad_settings_stop_every_command(
     file.write_text("# operators\ntimeot: 5\n", encoding="utf-8")
     monkeypatch.setenv("CMP_SETTINGS", str(file))
 
-    code, text = run(command)
+    code, text = run(command, *REQUIRED.get(command, ()))
 
     told = without_id(capfd.readouterr().err)
     assert (code, text) == (78, "")

@@ -275,6 +275,8 @@ def _value(action: argparse.Action) -> str:
 def _usage(action: argparse.Action) -> str:
     if action.option_strings:
         return f"[{action.option_strings[0]} {_value(action)}]"
+    if action.required:
+        return _value(action)
     return f"[{_value(action)} …]" if action.nargs == "*" else f"[{_value(action)}]"
 
 
