@@ -75,8 +75,16 @@ dockerfile: .venv/installed ## Lint the Dockerfile
 	@$(BIN)/hadolint --config .hadolint.yaml Dockerfile || { echo "Mend the Dockerfile, then run make dockerfile" >&2; exit 1; }
 
 .PHONY: test-wheels
-test-wheels: .venv/installed ## Build the wheels, install them outside the checkout, and try them there
+test-wheels: .venv/installed ## Build the wheels, try them outside the checkout, and follow the tutorial for backend authors
 	@$(BIN)/python -m tools.wheel_smoke
+	@$(BIN)/python -m tools.tutorial
+
+.PHONY: wheels
+wheels: .venv/installed ## Build the wheels into dist/, for whoever writes a backend: export UV_FIND_LINKS="$PWD/dist"
+	@rm -f dist/*.whl
+	@for project in $(dir $(PROJECTS)); do \
+		$(UV) build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir dist "$$project" >&2 || exit; \
+	done
 
 .PHONY: tools
 tools: .venv/installed ## Build what the end-to-end tests need and PyPI does not have, with Go; about six minutes, once

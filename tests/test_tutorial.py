@@ -1,9 +1,9 @@
-"""The backends that the documentation shows are installed, loaded and held to the contract, as a reader would do it."""
+"""What the documentation shows for backend authors is done: the README's backend is loaded, the tutorial followed.
 
-import json
+`make test-wheels` follows the whole tutorial, with uv and PyPI; here stands what that trial notices.
+"""
+
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,58 +14,114 @@ from cmp_core.installed import InstalledBackend
 from cmp_core.manager import load_backend
 from cmp_core.nesting import Nesting
 from cmp_core.trigger import validated
+from tools.tutorial import PAGE, Reader, TutorialError, follow, read_steps
+
+GOOD = """
+```python
+# src/module.py
+ANSWER = 41
+
+QUESTION = "?"
+```
+
+```sh
+mkdir sub && cd sub
+export GREETING="two words"
+```
+
+```sh
+echo "$GREETING"
+basename "$PWD"
+```
+
+```text
+two …
+sub
+```
+
+```diff
+# ../src/module.py
+-ANSWER = 41
++ANSWER = 42
+
+ QUESTION = "?"
+```
+
+```sh
+cd ..
+grep -q 42 src/module.py
+```
+
+```python
+QUESTION = "?"
+```
+
+```sh
+false  # fails
+```
+"""
 
 
-def test_the_tutorials_backend_keeps_the_contract(tmp_path: Path) -> None:
-    """The package that the tutorial builds installs, is found, and passes the tests that the tutorial shows."""
-    for block in blocks_of("python", "toml", "yaml"):
-        if block.page.endswith("write-a-backend.md") and "/" in block.title:
-            file = tmp_path / block.title
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(block.text, encoding="utf-8")
-    python = make_environment(tmp_path / "environment")
-    install(tmp_path / "cmp-backend-folder", python)
-    suite: list[str | Path] = [
-        python,
-        "-m",
-        "pytest",
-        "-q",
-        "--import-mode=importlib",
-        "-p",
-        "no:cacheprovider",
-        "cmp-backend-folder",
-    ]
-
-    tested = subprocess.run(suite, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
-    listed = run_cmp_core(python, "backends", "-o", "json")
-    validated = run_cmp_core(python, "validate", str(tmp_path / "demo"))
-
-    assert tested.returncode == 0, tested.stdout
-    assert re.search(r"^\d\d passed", tested.stdout, re.MULTILINE)
-    assert [backend["distribution"] for backend in json.loads(listed.stdout)] == ["cmp-backend-folder"]
-    assert validated.stdout == f"{tmp_path / 'demo'}: valid: folder:demo-app\n"
+def try_out(page: str, folder: Path) -> int:
+    """Follow a page from a new folder whose name holds a space."""
+    place, start = folder / "the reader's place", folder / "the start"
+    place.mkdir()
+    start.mkdir()
+    return follow(read_steps(page), Reader(place, start, {"PATH": "/usr/bin:/bin"}))
 
 
-def make_environment(folder: Path) -> Path:
-    """Make an environment that borrows the libraries of this one, and return its interpreter."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=60)
-    (borrower,) = folder.glob("lib/python*/site-packages")
-    lender = Path(pytest.__file__).resolve().parent.parent
-    (borrower / "lender.pth").write_text(f"import site; site.addsitedir({str(lender)!r})\n", encoding="utf-8")
-    return folder / "bin" / "python"
+def test_a_page_that_is_right_is_followed(tmp_path: Path) -> None:
+    """Files are written, edits made, and the shell keeps its folder and variables."""
+    assert try_out(GOOD, tmp_path) == len(read_steps(GOOD)) == 8
 
 
-def install(project: Path, python: Path) -> None:
-    """Build the project and install it, without asking an index for anything."""
-    uv = Path(sys.executable).parent / "uv"
-    options = ["--quiet", "--offline", "--no-deps", "--no-build-isolation", "--python", str(python)]
-    subprocess.run([uv, "pip", "install", *options, str(project)], check=True, timeout=120)
+@pytest.mark.parametrize(
+    ("right", "wrong", "reason"),
+    [
+        ("grep -q 42", "grep -q 41", "33: the commands end with exit code 1"),
+        ("grep -q 42", "false; grep -q 42", "33: the commands end with exit code 1"),
+        ("grep -q 42", "false | cat; grep -q 42", "33: the commands end with exit code 1"),
+        ("false  # fails", "true  # fails", "42: the commands end with exit code 0"),
+        ("two …\n", "two\n", "20: what is printed is not what is shown, but:\ntwo words\n"),
+        ("sub\n```", "sub\nmore\n```", "20: what is printed is not what is shown"),
+        ("-ANSWER = 41", "-ANSWER = 40", r"25: the lines to edit stand 0 times in ../src/module\.py"),
+        ("+ANSWER = 42\n\n", "+ANSWER = 42\n", "25: the lines to edit stand 0 times"),
+        ('```python\nQUESTION = "?"', '```python\nQUESTION = "!"', "38: no file below .* holds what is shown"),
+    ],
+)
+def test_a_page_that_is_wrong_is_told_with_its_line(tmp_path: Path, right: str, wrong: str, reason: str) -> None:
+    """A step that goes wrong ends the trial, whatever its kind."""
+    assert right in GOOD
+
+    with pytest.raises(TutorialError, match=rf"^{reason}"):
+        try_out(GOOD.replace(right, wrong), tmp_path)
 
 
-def run_cmp_core(python: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the console script's function with this interpreter."""
-    script = "from cmp_core.cli import console; console()"
-    return subprocess.run([python, "-c", script, *words], capture_output=True, text=True, check=True, timeout=60)
+def test_an_edit_that_fits_twice_is_refused(tmp_path: Path) -> None:
+    """The reader would not know which of the two is meant."""
+    page = "```python\n# a.py\nx = 1\nx = 1\n```\n\n```diff\n# a.py\n-x = 1\n+x = 2\n```\n"
+
+    with pytest.raises(TutorialError, match=r"^8: the lines to edit stand 2 times in a\.py, and not once"):
+        try_out(page, tmp_path)
+
+
+def test_the_tutorial_shows_every_kind_of_step() -> None:
+    """It is read as it is meant: files and edits have their path, every output has its commands."""
+    steps = read_steps(PAGE.read_text(encoding="utf-8"))
+
+    assert {step.language for step in steps} == {"sh", "text", "diff", "python", "toml", "yaml"}
+    assert all(step.path for step in steps if step.language in {"diff", "yaml"})
+    assert all(steps[index - 1].language == "sh" for index, step in enumerate(steps) if step.language == "text")
+    assert PAGE.read_text(encoding="utf-8").count("```") == 2 * len(steps)
+
+
+def test_the_tutorial_fits_into_a_quarter_of_an_hour() -> None:
+    """At 200 words a minute, and a third of a minute for every block that is read, run or written."""
+    text = PAGE.read_text(encoding="utf-8")
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    done = [step for step in read_steps(text) if step.language != "text"]
+
+    assert len(prose.split()) / 200 + len(done) / 3 < 15
 
 
 def test_the_readmes_backend_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

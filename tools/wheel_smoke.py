@@ -6,6 +6,7 @@ the development set has. Here `requirements/runtime.txt` and the wheels are all 
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BACKENDS = {path.parent.name for path in ROOT.glob("backends/*/pyproject.toml")} | {"local"}
 DISTRIBUTIONS = (ROOT, *sorted((ROOT / "backends").iterdir()), ROOT / "examples" / "backend-local")
+MOST_OWN_TESTS = 20
+"""A new backend has fewer tests of its own than this: more only pass where the contract's run too."""
 MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: from-a-folder\n"
 
 
@@ -28,6 +31,7 @@ def main() -> int:
         check_backends(cmp_core)
         check_local_backend(cmp_core, place)
         check_hostile_folder(cmp_core, place)
+        check_new_backend(cmp_core, place)
     tell("The wheels work outside the checkout.")
     return 0
 
@@ -94,6 +98,32 @@ def check_hostile_folder(cmp_core: Path, place: Path) -> None:
     expect(rendered == f"---\n{MANIFEST}", f"a hostile folder changed what was rendered: {rendered!r}")
     expect(names == BACKENDS, f"a hostile folder registered a backend: {sorted(names)}")
     expect(not mark.exists(), "a module from the application's folder was imported")
+
+
+def check_new_backend(cmp_core: Path, place: Path) -> None:
+    """Expect a new backend to pass its tests and checks at once, with the wheels and PyPI and nothing else."""
+    project = place / "new backend"
+    told = run(cmp_core, "new-backend", "my-store", str(project))
+    expect("uv run pytest" in told, f"`cmp-core new-backend` does not say what to run next: {told!r}")
+    tested = uv_run(project, place, "pytest")
+    passed = re.search(r"\b(\d+) passed", tested)
+    expect(passed and int(passed[1]) > MOST_OWN_TESTS, f"the contract's tests did not run in a new backend: {tested}")
+    expect("tests/test_my_store_contract.py" in tested, f"a new backend does not run the contract: {tested}")
+    typed = uv_run(project, place, "mypy")
+    expect("no issues found" in typed, f"mypy says of a new backend: {typed}")
+    uv_run(project, place, "ruff", "check")
+    uv_run(project, place, "ruff", "format", "--check")
+
+
+def uv_run(project: Path, place: Path, *words: str) -> str:
+    """Run what the project's developers run, in the environment that uv makes for it, and return its stdout."""
+    command = [Path(sys.executable).parent / "uv", "run", "--quiet", "--python", sys.executable, *words]
+    variables = os.environ | {"UV_FIND_LINKS": str(place / "wheels")}
+    variables.pop("VIRTUAL_ENV", None)
+    result = subprocess.run(command, cwd=project, env=variables, check=False, capture_output=True, text=True)
+    told = f"{result.stdout}{result.stderr}"
+    expect(result.returncode == 0, f"`uv run {' '.join(words)}` in a new backend exited {result.returncode}: {told}")
+    return result.stdout
 
 
 def local_application(folder: Path, objects: Path) -> Path:
