@@ -63,8 +63,9 @@ lint: .venv/installed ## Lint the code
 	@$(BIN)/ruff check $(CODE) || { echo "The linter complains: make format mends some of it, the rest is yours" >&2; exit 1; }
 
 .PHONY: types
-types: .venv/installed ## Check the types
+types: .venv/installed .cache/pyright/installed ## Check the types, and those that a stranger's mypy and pyright see
 	@$(BIN)/mypy $(CODE) || { echo "The types do not fit: mend them, then run make types" >&2; exit 1; }
+	@$(BIN)/python -m tools.stranger_types || { echo "The public types have changed: see tests/typing, then run make types" >&2; exit 1; }
 
 .PHONY: arrows
 arrows: .venv/installed ## Check which module imports which
@@ -139,6 +140,7 @@ requirements: .venv/uv ## Write requirements/*.txt from the declared dependencie
 	@$(COMPILE) $(PROJECTS) --group dev requirements/build.in requirements/uv.in \
 		-c requirements/uv.txt -c requirements/build.txt -c requirements/runtime.txt -o requirements/development.txt
 	@$(COMPILE) --group docs -o requirements/docs.txt
+	@$(COMPILE) requirements/pyright.in -o requirements/pyright.txt
 	@$(COMPILE) requirements/localstack.in -o requirements/localstack.txt
 	@$(COMPILE) requirements/benchmark.in -o requirements/benchmark.txt
 

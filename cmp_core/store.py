@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+__all__ = ["Store", "open_store", "store_key"]
+
 STALE_SECONDS = 600
 """The age at which an unfinished file is taken for that of a killed process."""
 

@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Any
 
 import cmp_core
-from cmp_core import cli, errors, hookspecs, testing, transfer
+from cmp_core import cli, errors, hookspecs, store, testing, transfer
 from cmp_core.bootstrap import variable_name
 from cmp_core.errors import CmpError, IntegrityError
 from cmp_core.installed import find_backend, installed_backends
@@ -229,6 +229,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "settings": render_settings,
     "settings-file": render_settings_file,
     "source-keys": lambda: _keys_table(Source),
+    "store-names": lambda: _names_table(store),
     "tarball-keys": lambda: _keys_table(_model("tarball"), without=Source.model_fields),
     "transfer-names": lambda: _names_table(transfer),
 }

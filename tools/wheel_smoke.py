@@ -117,7 +117,14 @@ def check_new_backend(cmp_core: Path, place: Path) -> None:
 
 def uv_run(project: Path, place: Path, *words: str) -> str:
     """Run what the project's developers run, in the environment that uv makes for it, and return its stdout."""
-    command = [Path(sys.executable).parent / "uv", "run", "--quiet", "--python", sys.executable, *words]
+    command: list[str | Path] = [
+        Path(sys.executable).parent / "uv",
+        "run",
+        "--quiet",
+        "--python",
+        sys.executable,
+        *words,
+    ]
     variables = os.environ | {"UV_FIND_LINKS": str(place / "wheels")}
     variables.pop("VIRTUAL_ENV", None)
     result = subprocess.run(command, cwd=project, env=variables, check=False, capture_output=True, text=True)
