@@ -2,7 +2,8 @@
 
 The files of `tests/typing/` are copied out of the checkout, so that the checkers know cmp-core as an installed package
 alone. Each says nothing wrong, but for lines that end in ``# slip: RULES | RULES``: there mypy has to complain of the
-first ones, pyright of the others, and nowhere else of anything.
+first ones, pyright of the others, and nowhere else of anything. A new backend, which has mypy among its own checks, is
+shown to pyright too.
 """
 
 import json
@@ -15,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from cmp_core.newbackend import NewBackend, write_backend
 from tools.processes import tell
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +30,7 @@ plugins = ["pydantic.mypy"]
 
 [tool.pyright]
 typeCheckingMode = "strict"
+reportMissingTypeStubs = false # fsspec publishes no types
 """
 
 Place = tuple[str, int]
@@ -40,13 +43,17 @@ def main() -> int:
     """Check the files that the first argument names a folder of, by default those of the tests."""
     files = Path(sys.argv[1]) if sys.argv[1:] else FILES
     with tempfile.TemporaryDirectory(prefix="cmp core types ") as folder:
-        place = Path(folder)
+        place, backend = Path(folder, "files"), Path(folder, "backend")
+        place.mkdir()
         for file in files.glob("*.py"):
             shutil.copy(file, place)
-        (place / "pyproject.toml").write_text(SETTINGS, encoding="utf-8")
+        write_backend(NewBackend("oci"), backend)
+        for project in (place, backend):
+            (project / "pyproject.toml").write_text(SETTINGS, encoding="utf-8")
         surprises = [
             *compare("mypy", expected(place, "mypy"), ask_mypy(place)),
             *compare("pyright", expected(place, "pyright"), ask_pyright(place)),
+            *compare("pyright", {}, ask_pyright(backend)),
         ]
     for surprise in surprises:
         tell(f"{files.name}/{surprise}")
@@ -72,7 +79,7 @@ def ask_pyright(folder: Path) -> Complaints:
         if complaint["severity"] == "error":
             place = Path(complaint["file"]).name, complaint["range"]["start"]["line"] + 1
             found[place].add(complaint.get("rule", complaint["message"]))
-    if answer["summary"]["filesAnalyzed"] != len(list(folder.glob("*.py"))):
+    if answer["summary"]["filesAnalyzed"] != len(list(folder.rglob("*.py"))):
         sys.exit(f"pyright looked at {answer['summary']['filesAnalyzed']} files alone: {answer}")
     return found
 
