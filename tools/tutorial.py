@@ -65,15 +65,17 @@ def main() -> int:
 
 
 def variables(folder: str) -> dict[str, str]:
-    """Return a newcomer's environment: uv, a home and nothing of this project's own; what uv has fetched is kept."""
+    """Return a newcomer's environment: uv, a home, and nothing of this project's own.
+
+    Not even uv's cache: it takes wheels of one name and version for the same, and would try those of another day.
+    """
     programs = Path(folder) / "programs"
     programs.mkdir()
     own = Path(sys.executable).parent
     for program in ("uv", "uvx"):
         (programs / program).symlink_to(own / program)
-    cache = subprocess.run([own / "uv", "cache", "dir"], capture_output=True, text=True, check=True).stdout.strip()
     kept = {name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(("UV_", "PIP_"))}
-    own_python = {"UV_PYTHON": str(Path(sys.executable).resolve()), "UV_CACHE_DIR": cache}
+    own_python = {"UV_PYTHON": str(Path(sys.executable).resolve()), "UV_CACHE_DIR": f"{folder}/cache"}
     return {"PATH": f"{programs}:{os.defpath}", "HOME": folder, "TMPDIR": folder} | kept | own_python
 
 

@@ -125,7 +125,8 @@ def uv_run(project: Path, place: Path, *words: str) -> str:
         sys.executable,
         *words,
     ]
-    variables = os.environ | {"UV_FIND_LINKS": str(place / "wheels")}
+    # A cache of its own, since uv takes wheels of one name and version for the same.
+    variables = os.environ | {"UV_FIND_LINKS": str(place / "wheels"), "UV_CACHE_DIR": str(place / "cache")}
     variables.pop("VIRTUAL_ENV", None)
     result = subprocess.run(command, cwd=project, env=variables, check=False, capture_output=True, text=True)
     told = f"{result.stdout}{result.stderr}"
