@@ -65,7 +65,7 @@ lint: .venv/installed ## Lint the code
 .PHONY: types
 types: .venv/installed .cache/pyright/installed ## Check the types, and those that a stranger's mypy and pyright see
 	@$(BIN)/mypy $(CODE) || { echo "The types do not fit: mend them, then run make types" >&2; exit 1; }
-	@$(BIN)/python -m tools.stranger_types || { echo "The public types have changed: see tests/typing, then run make types" >&2; exit 1; }
+	@$(BIN)/python -m tools.stranger_types || { echo "The public types have changed: see tests/typed, then run make types" >&2; exit 1; }
 
 .PHONY: arrows
 arrows: .venv/installed ## Check which module imports which

@@ -1,6 +1,6 @@
 """Own the trial of the public types: what mypy and pyright say, in their strictest mode, to somebody else's code.
 
-The files of `tests/typing/` are copied out of the checkout, so that the checkers know cmp-core as an installed package
+The files of `tests/typed/` are copied out of the checkout, so that the checkers know cmp-core as an installed package
 alone. Each says nothing wrong, but for lines that end in ``# slip: RULES | RULES``: there mypy has to complain of the
 first ones, pyright of the others, and nowhere else of anything. A new backend, which has mypy among its own checks, is
 shown to pyright too.
@@ -20,7 +20,7 @@ from cmp_core.newbackend import NewBackend, write_backend
 from tools.processes import tell
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = ROOT / "tests" / "typing"
+FILES = ROOT / "tests" / "typed"
 PYRIGHT = ROOT / ".cache" / "pyright" / "bin" / "basedpyright"
 SECONDS = 300
 SETTINGS = """
