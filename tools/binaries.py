@@ -36,6 +36,7 @@ class Tool(NamedTuple):
 
 
 TOOLS: Mapping[str, Tool] = {
+    "actionlint": Tool("github.com/rhysd/actionlint/cmd/actionlint@v1.7.7"),
     "argocd": Tool(
         "github.com/argoproj/argo-cd/v3/cmd",
         "argocd",
