@@ -1,4 +1,4 @@
-"""The public names of cmp-core: all that a backend needs, besides `transfer`, `store` and `testing` of this package.
+"""The public names of cmp-core: all that a backend needs, besides `transfer`, `programs`, `store` and `testing` in it.
 
 They are looked up when they are first used, because ``cmp-core version`` and ``cmp-core discover``
 answer before pydantic alone would be loaded.
@@ -47,8 +47,10 @@ if TYPE_CHECKING:
     from cmp_core.models import NestedSource as NestedSource
     from cmp_core.models import Source as Source
     from cmp_core.models import SourceLimits as SourceLimits
+    from cmp_core.models import StrictModel as StrictModel
     from cmp_core.nesting import location_of as location_of
     from cmp_core.settings import Settings as Settings
+    from cmp_core.yamltext import YamlMapping as YamlMapping
 
 _HOMES = {
     "Artifact": "artifact",
@@ -90,8 +92,10 @@ _HOMES = {
     "NestedSource": "models",
     "Source": "models",
     "SourceLimits": "models",
+    "StrictModel": "models",
     "location_of": "nesting",
     "Settings": "settings",
+    "YamlMapping": "yamltext",
 }
 
 __all__ = [
@@ -128,9 +132,11 @@ __all__ = [
     "SourceLimits",
     "SourceNotFoundError",
     "SourceValidationError",
+    "StrictModel",
     "TransientFetchError",
     "TriggerFileError",
     "UsageError",
+    "YamlMapping",
     "combine_revisions",
     "hookimpl",
     "identify_objects",

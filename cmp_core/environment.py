@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from cmp_core.appfolder import read_regular_file
 from cmp_core.bootstrap import Bootstrap, read_bootstrap
 from cmp_core.deadline import Deadline
 from cmp_core.errors import SourceValidationError
@@ -98,6 +99,7 @@ class BuildEnvironment:
         variable_overrides: What ``ARGOCD_ENV_CMP_*`` sets.
         variables: The sidecar's own environment without anything that an author can set.
         settings: The operator's settings.
+        folder: The application's folder, in which anything may lie: read from it by `read_file` only.
         deadline: The end of the request; a backend bounds its waiting by ``deadline.remaining()``.
         progress: Where a backend tells how many objects there are and have arrived.
         summary: What the host's log will say about the request.
@@ -111,6 +113,7 @@ class BuildEnvironment:
     variable_overrides: tuple[Override, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     settings: "Settings" = field(default_factory=lambda: _load_settings({}))
+    folder: Path = Path()
     deadline: Deadline = field(default_factory=lambda: Deadline(_load_settings({}).timeout))
     progress: Progress = field(default_factory=NoProgress)
     summary: Summary = field(default_factory=Summary)
@@ -153,6 +156,23 @@ class BuildEnvironment:
             summary=summary or Summary(),
             identity=_identity(environ, settings),
         )
+
+    def read_file(self, path: str, *, max_bytes: int) -> bytes:
+        """Return a file of the application's folder, as it lies in Git: a regular one to which no link leads.
+
+        Args:
+            path: A path below the folder, as the trigger file has it; not to be trusted.
+            max_bytes: The most that it may have.
+
+        Raises:
+            SourceValidationError: It is not there, is no such file, or is larger.
+        """
+        if "\0" in path or not all(part.strip(".") for part in path.split("/")):
+            raise SourceValidationError(f"{path}: lies outside of the application's folder: name a file below it")
+        content = read_regular_file(self.folder, path, max_bytes=max_bytes + 1, error_class=SourceValidationError)
+        if len(content) > max_bytes:
+            raise SourceValidationError(f"{path}: is larger than {max_bytes} bytes: make it smaller")
+        return content
 
     def watched_by(self, progress: Progress) -> "BuildEnvironment":
         """Return the same environment with another watcher of the progress."""

@@ -1,6 +1,7 @@
 """Own the steps of a request that touch the source: fetch, render, check; `init` and `generate` are made of them."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from cmp_core.artifact import Artifact
@@ -22,6 +23,7 @@ def init(directory: Path, environment: BuildEnvironment) -> None:
     Raises:
         CmpError: Any step failed; nothing is left.
     """
+    environment = replace(environment, folder=directory)
     request = _read_request(directory, environment)
     scratch = _open_scratch(directory, environment)
     with scratch.workspace() as files:
@@ -43,6 +45,7 @@ def generate(directory: Path, environment: BuildEnvironment) -> bytes:
     Raises:
         CmpError: Any step failed; there is no partial result.
     """
+    environment = replace(environment, folder=directory)
     request = _read_request(directory, environment)
     scratch = _open_scratch(directory, environment)
     with scratch.taken(fingerprint=request.fingerprint, max_age=environment.settings.timeout) as handover:

@@ -16,6 +16,15 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000
 """What no YAML text may hold; libyaml refuses it as well, but does not tell the line."""
 
 
+class PlainText(str):
+    """A scalar that stands in the file without quotes, and whose type another reader may guess.
+
+    To everyone here it is text like any other; `cmp_core.yamltext` alone makes a difference.
+    """
+
+    __slots__ = ()
+
+
 class MalformedYamlError(Exception):
     """The text is not YAML of the kind that is read here.
 
@@ -133,11 +142,12 @@ class _Reader:
                 raise MalformedYamlError("has a key that is not plain text: write `key: value`", _line(key))
             if key.tag:
                 raise MalformedYamlError(f"uses the tag `{key.tag}`: write the plain key", _line(key))
-            here = (*path, key.value)
-            if key.value in mapping:
+            name = _text(key)
+            here = (*path, name)
+            if name in mapping:
                 self.tree.duplicates.append((here, _line(key)))
             self.tree.lines.setdefault(here, _line(key))
-            mapping[key.value] = self._read_value(next(self.events), here)
+            mapping[name] = self._read_value(next(self.events), here)
         return mapping
 
     def _read_list(self, path: KeyPath) -> list[Any]:
@@ -151,7 +161,11 @@ class _Reader:
 
 def _scalar(event: yaml.ScalarEvent) -> str | None:
     is_null = event.implicit[0] and event.value in _NULLS
-    return None if is_null else str(event.value)
+    return None if is_null else _text(event)
+
+
+def _text(event: yaml.ScalarEvent) -> str:
+    return PlainText(event.value) if event.implicit[0] else str(event.value)
 
 
 def _line(event: yaml.Event) -> int:

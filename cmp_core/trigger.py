@@ -2,12 +2,12 @@
 
 import json
 import os
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cmp_core.appfolder import read_regular_file
 from cmp_core.bootstrap import variable_name
 from cmp_core.environment import BuildEnvironment, Override
 from cmp_core.errors import SourceValidationError, TriggerFileError
@@ -89,7 +89,7 @@ def read_trigger_file(path: Path) -> TriggerFile:
         raise TriggerFileError(f"{path}: does not exist: name a folder or a trigger file that does")
     if not path.name.endswith(TRIGGER_SUFFIX):
         raise TriggerFileError(f"{path}: is no trigger file: its name must end in `{TRIGGER_SUFFIX}`")
-    content = _read_regular_file(path)
+    content = read_regular_file(path.parent, path.name, max_bytes=MAX_BYTES + 1, error_class=TriggerFileError)
     try:
         tree = read_yaml(content, max_bytes=MAX_BYTES)
     except MalformedYamlError as error:
@@ -156,20 +156,6 @@ def _names_in(directory: Path, place: str) -> list[str]:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_LISTED]) + (", …" if len(names) > _MOST_LISTED else "")
-
-
-def _read_regular_file(path: Path) -> bytes:
-    """Read a file that may be anything: a hostile repository can hold a FIFO, a device or a link out of itself."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        reason = "is a symbolic link" if path.is_symlink() else f"cannot be read ({error.strerror})"
-        raise TriggerFileError(f"{path.name}: {reason}: put a readable file in its place") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise TriggerFileError(f"{path.name}: is not a regular file: put a readable file in its place")
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read(MAX_BYTES + 1)
 
 
 def _check_envelope(trigger: TriggerFile, model: type[Source]) -> list[Problem]:

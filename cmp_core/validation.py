@@ -114,13 +114,18 @@ def _reading_order(problem: Problem) -> tuple[str, int]:
 def _problems(
     model: type[BaseModel], errors: Sequence[ErrorDetails], place_of: Callable[[KeyPath], str]
 ) -> Iterable[Problem]:
-    unknown = [detail["loc"] for detail in errors if detail["type"] == "extra_forbidden"]
+    unknown = [_without_tags(detail["loc"]) for detail in errors if detail["type"] == "extra_forbidden"]
     explained = {(*loc[:-1], closest(str(loc[-1]), _fields(model, loc[:-1]))) for loc in unknown}
     for detail in errors:
-        loc = detail["loc"]
+        loc = detail["loc"] = _without_tags(detail["loc"])
         if detail["type"] == "missing" and loc in explained:
             continue
         yield Problem(place_of(loc), _sentence(model, detail))
+
+
+def _without_tags(path: KeyPath) -> KeyPath:
+    """Return the path without the tags of unions, which stand in angle brackets so that no key is like them."""
+    return tuple(part for part in path if not (isinstance(part, str) and part.startswith("<")))
 
 
 def _fields(model: type[BaseModel], path: KeyPath) -> dict[str, FieldInfo]:
