@@ -22,11 +22,13 @@ COPY cmp_core /source/cmp_core
 COPY backends/s3 /source/backends/s3
 COPY backends/tarball /source/backends/tarball
 COPY backends/multi /source/backends/multi
+COPY backends/helm /source/backends/helm
 RUN ["/build/bin/pip", "wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", "/wheels", \
-     "/source", "/source/backends/s3", "/source/backends/tarball", "/source/backends/multi"]
+     "/source", "/source/backends/s3", "/source/backends/tarball", "/source/backends/multi", \
+     "/source/backends/helm"]
 RUN ["/build/bin/pip", "--python", "/opt/cmp-core", "install", "--no-compile", "--no-deps", "--no-index", \
      "--find-links", "/wheels", "cmp-core", "cmp-backend-s3", "cmp-backend-tarball", \
-     "cmp-backend-multi"]
+     "cmp-backend-multi", "cmp-backend-helm"]
 RUN ["/build/bin/pip", "--python", "/opt/cmp-core", "check"]
 
 # Compiled once, here: the running sidecar cannot write, and would compile every module again at every start.
@@ -58,5 +60,5 @@ WORKDIR /tmp
 USER 999:999
 
 # Argo CD's own binary, which the repo-server's init container leaves in the volume that both containers mount. It is PID 1
-# and reaps nothing, which does no harm here: the only program that cmp-core starts is kustomize, which this image lacks.
+# and reaps nothing, which does no harm here: the only programs that cmp-core starts are kustomize and helm, which this image lacks.
 ENTRYPOINT ["/var/run/argocd/argocd-cmp-server"]

@@ -11,7 +11,7 @@ DOCS := .cache/docs/bin
 BENCHMARK := .cache/benchmark
 CODE := cmp_core backends examples tests tools benchmarks
 PROJECTS := pyproject.toml $(wildcard backends/*/pyproject.toml examples/backend-*/pyproject.toml)
-OWN := cmp-core cmp-backend-s3 cmp-backend-tarball cmp-backend-multi cmp-backend-local
+OWN := cmp-core cmp-backend-s3 cmp-backend-tarball cmp-backend-multi cmp-backend-helm cmp-backend-local
 
 # uv shall trust the certificates that the machine trusts, since a proxy may stand in between, and take no Python but the machine's.
 export UV_SYSTEM_CERTS ?= true
@@ -32,6 +32,11 @@ demo: .venv/installed ## Fetch two manifests from an S3 server in the process, a
 .PHONY: demo-tarball
 demo-tarball: .venv/installed ## The same with an archive in S3, of which one folder is meant
 	@$(BIN)/python tools/demo.py tarball
+
+.PHONY: demo-helm
+demo-helm: .venv/installed ## The same with a chart, which helm renders with values from three places
+	@$(BIN)/python -m tools.binaries helm
+	@PATH="$(CURDIR)/.tools:$$PATH" $(BIN)/python tools/demo.py helm
 
 .PHONY: demo-multi
 demo-multi: .venv/installed ## The same with two sources, each with a prefix of its own
@@ -88,7 +93,7 @@ wheels: .venv/installed ## Build the wheels into dist/, for whoever writes a bac
 	done
 
 .PHONY: tools
-tools: .venv/installed ## Build what the end-to-end tests need and PyPI does not have, with Go; about six minutes, once
+tools: .venv/installed ## Build what the end-to-end tests need and PyPI does not have, with Go; about ten minutes, once
 	@$(BIN)/python -m tools.binaries
 
 .PHONY: e2e

@@ -13,9 +13,9 @@ import pytest
 from docs_support import DOCS, ROOT, blocks_of
 
 import cmp_core
-from cmp_core import Settings, errors, hookspecs, store, testing, transfer
+from cmp_core import Settings, errors, hookspecs, programs, store, testing, transfer
 
-PUBLIC_MODULES = {module.__name__: module for module in (cmp_core, store, transfer)}
+PUBLIC_MODULES = {module.__name__: module for module in (cmp_core, programs, store, transfer)}
 HOOKS = [item for item in vars(hookspecs).values() if hasattr(item, f"{hookspecs.PROJECT}_spec")]
 THE_HOSTS_OWN = {"Override", "Summary"}
 """Types of those fields of a build environment that docs/reference/stability.md leaves out."""

@@ -28,11 +28,13 @@ class Tool(NamedTuple):
         package: What Go builds: with its version, or from the module in `folder`.
         folder: The folder below `tools/` whose go.mod pins everything, or empty.
         flags: What the build is told besides.
+        sources: Files of the module that the program is made of, besides go.mod and what lies beside it.
     """
 
     package: str
     folder: str = ""
     flags: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 TOOLS: Mapping[str, Tool] = {
@@ -42,7 +44,12 @@ TOOLS: Mapping[str, Tool] = {
         "argocd",
         ("-ldflags", f"-s -w -X github.com/argoproj/argo-cd/v3/common.version={ARGO_CD_VERSION}"),
     ),
+    "argohelm": Tool(
+        "cmp-core.example/tools/argocd/helmtemplate", "argocd", ("-ldflags", "-s -w"), ("helmtemplate/main.go",)
+    ),
     "godecode": Tool("cmp-core.example/tools/godecode", "godecode"),
+    "helm": Tool("helm.sh/helm/v3/cmd/helm@v3.21.4"),
+    "kubeconform": Tool("github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0"),
     "kustomize": Tool("sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"),
     "toxiproxy": Tool("github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0"),
     "versitygw": Tool("github.com/versity/versitygw/cmd/versitygw@v1.8.0"),
@@ -98,6 +105,8 @@ def _fingerprint(tool: Tool) -> str:
     whole = hashlib.sha256("\0".join([tool.package, *tool.flags]).encode())
     for path in sorted(_module(tool).glob("*.*")) if tool.folder else []:
         whole.update(path.read_bytes())
+    for name in tool.sources:
+        whole.update((_module(tool) / name).read_bytes())
     return whole.hexdigest()[:12]
 
 

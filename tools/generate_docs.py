@@ -16,13 +16,13 @@ import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import cmp_core
-from cmp_core import cli, errors, hookspecs, store, testing, transfer
+from cmp_core import cli, errors, hookspecs, programs, store, testing, transfer
 from cmp_core.bootstrap import variable_name
 from cmp_core.errors import CmpError, IntegrityError
 from cmp_core.installed import find_backend, installed_backends
@@ -219,11 +219,13 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "go-lost": lambda: render_go_refused("lost"),
     "go-mended": render_go_mended,
     "go-undefined": lambda: render_go_refused("undefined"),
+    "helm-keys": lambda: _keys_table(_model("helm"), without=Source.model_fields),
     "hooks": render_hooks,
     "limits": lambda: _keys_table(SourceLimits),
     "multi-keys": lambda: _keys_table(_model("multi"), without=Source.model_fields),
     "multi-part-keys": render_multi_part,
     "names": lambda: _names_table(cmp_core),
+    "programs-names": lambda: _names_table(programs),
     "s3-keys": lambda: _keys_table(_model("s3"), without=Source.model_fields),
     "s3-overrides": render_s3_overrides,
     "settings": render_settings,
@@ -463,9 +465,22 @@ def _summary(item: object) -> str:
 
 
 def _names_table(module: ModuleType) -> str:
-    items = ((name, getattr(module, name)) for name in module.__all__)
-    documented = ((name, item) for name, item in items if inspect.isclass(item) or inspect.isfunction(item))
-    return _table(("Name", "What it is"), ((f"`{name}`", _summary(item)) for name, item in documented))
+    documented = ((name, _name_summary(module, name)) for name in module.__all__)
+    return _table(("Name", "What it is"), ((f"`{name}`", summary) for name, summary in documented if summary))
+
+
+def _name_summary(module: ModuleType, name: str) -> str:
+    """Return the first sentence on a public name; of what is no class and no function, what stands below it."""
+    item = getattr(module, name)
+    if inspect.isclass(item) or inspect.isfunction(item):
+        return _summary(item)
+    home = import_module(f"cmp_core.{cmp_core._HOMES[name]}") if module is cmp_core else module  # noqa: SLF001  # where it is
+    statements = ast.parse(inspect.getsource(home)).body
+    for statement, text in pairwise(statements):
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == name:
+            value = text.value if isinstance(text, ast.Expr) else None
+            return " ".join(str(value.value).split()) if isinstance(value, ast.Constant) else ""
+    return ""
 
 
 if __name__ == "__main__":
