@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from cmp_core.models import NestedSource as NestedSource
     from cmp_core.models import Source as Source
     from cmp_core.models import SourceLimits as SourceLimits
+    from cmp_core.models import StrictModel as StrictModel
     from cmp_core.nesting import location_of as location_of
     from cmp_core.settings import Settings as Settings
 
@@ -90,6 +91,7 @@ _HOMES = {
     "NestedSource": "models",
     "Source": "models",
     "SourceLimits": "models",
+    "StrictModel": "models",
     "location_of": "nesting",
     "Settings": "settings",
 }
@@ -128,6 +130,7 @@ __all__ = [
     "SourceLimits",
     "SourceNotFoundError",
     "SourceValidationError",
+    "StrictModel",
     "TransientFetchError",
     "TriggerFileError",
     "UsageError",

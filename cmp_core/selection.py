@@ -23,12 +23,12 @@ class RemoteFile:
 
     Attributes:
         path: Its path below the source's root, with ``/`` between its parts; not to be trusted.
-        size: Its bytes.
+        size: Its bytes, or None where the listing does not tell.
         etag: What changes when its content changes.
     """
 
     path: str
-    size: int
+    size: int | None
     etag: str
 
 
@@ -66,7 +66,7 @@ def select_files(files: Iterable[RemoteFile], source: Source, limits: Limits) ->
             continue
         check_path(file.path)
         selected.append(file)
-        total += file.size
+        total += file.size or 0
         check_limits(file, len(selected), total, source, limits)
     _check_tree(selected)
     return tuple(sorted(selected, key=lambda file: byte_order(file.path)))
@@ -124,10 +124,11 @@ def check_limits(file: RemoteFile, count: int, total: int, source: Source, limit
         source: The source.
         limits: The limits in force.
     """
-    name = f"{quote_path(file.path)} ({file.size} bytes)"
-    if file.size < 0:
-        raise IntegrityError(f"{quote_path(file.path)} in {source.location} is listed without its size: exclude it")
-    if file.size > limits.object_bytes:
+    size = file.size or 0
+    name = quote_path(file.path) if file.size is None else f"{quote_path(file.path)} ({size} bytes)"
+    if size < 0:
+        raise IntegrityError(f"{quote_path(file.path)} in {source.location} is listed with a size below 0: exclude it")
+    if size > limits.object_bytes:
         raise LimitExceededError(
             f"{name} in {source.location} is larger than the {limits.object_bytes} bytes that one object may have: "
             f"{_remedy('object_bytes', source, limits)}"

@@ -5,6 +5,7 @@ import contextlib
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from cmp_core.filewriter import FileWriter
 from cmp_core.models import Source
 from cmp_core.selection import (
     RemoteFile,
+    check_limits,
     check_path,
     filter_paths,
     most_listed,
@@ -54,10 +56,16 @@ CHUNK_BYTES = 256 * 1024
 Read = Callable[[RemoteFile], AsyncIterator[bytes]]
 """Opens one remote file and yields its bytes, chunk by chunk."""
 
-_SERVICE_TAGS = ("ETag", "etag", "md5")
+_SERVICE_TAGS = ("ETag", "etag", "md5", "sha")
 
 
-async def copy_files(files: Sequence[RemoteFile], read: Read, destination: Path, environment: BuildEnvironment) -> None:
+async def copy_files(
+    files: Sequence[RemoteFile],
+    read: Read,
+    destination: Path,
+    environment: BuildEnvironment,
+    source: Source | None = None,
+) -> None:
     """Copy all files concurrently; on the first failure take back what was written and raise.
 
     At most ``environment.settings.max_connections`` files are open at once, and of each no more is held than
@@ -68,9 +76,12 @@ async def copy_files(files: Sequence[RemoteFile], read: Read, destination: Path,
         read: Opens one of them; closed at once where it fails or yields too much.
         destination: An existing folder in which none of the files lies yet.
         environment: Bounds the copy, and hears of its progress.
+        source: Whose limits hold for files without a size, whose bytes are counted as they come.
 
     Raises:
-        IntegrityError: A file has more or fewer bytes than were announced, or its name cannot be stored.
+        IntegrityError: A file has more or fewer bytes than were announced, its name cannot be stored, or it has no
+            size and there is no `source`.
+        LimitExceededError: A file without a size has more bytes than the limits leave; the surplus is not kept.
         DeadlineExceededError: The time ran out.
         OutputError: The disk did not take a file.
         Exception: The first that `read` raised.
@@ -78,13 +89,14 @@ async def copy_files(files: Sequence[RemoteFile], read: Read, destination: Path,
     environment.deadline.check()
     environment.progress.set_size(len(files))
     target = Destination(os.fspath(destination), [file.path for file in files])
+    account = _Account(files, source, environment)
     queue = iter(files)
     limit = asyncio.timeout(environment.deadline.remaining())
     try:
         async with limit:
             await _run_workers(
                 min(environment.settings.max_connections, len(files)),
-                lambda: _copy_from(queue, read, target, environment),
+                lambda: _copy_from(queue, read, target, account, environment),
             )
     except BaseException:
         target.undo()
@@ -125,12 +137,29 @@ def copy_folder(
             # asyncio's own pool grows with the cores of the machine, whoever needs the threads.
             threads = ThreadPoolExecutor(environment.settings.max_connections, thread_name_prefix="copy")
             runner.get_loop().set_default_executor(threads)
-            runner.run(copy_files(files, folder.read, destination, environment))
+            runner.run(copy_files(files, folder.read, destination, environment, source))
         if folder.select_files() != files:
             raise _changed(source)
     except OSError as error:
         raise _explain(error, source) from error
     return Artifact.from_directory(destination, revision=revision_of(files) if folder.has_tags else "")
+
+
+class _Account:
+    """Counts the bytes of files whose sizes nobody knows before, beside those that were announced."""
+
+    def __init__(self, files: Sequence[RemoteFile], source: Source | None, environment: BuildEnvironment) -> None:
+        self._source = source
+        self._limits = source.limits.under(environment.settings.limits) if source else None
+        self._count = len(files)
+        self._total = sum(file.size or 0 for file in files)
+
+    def take(self, file: RemoteFile, received: int, more: int) -> None:
+        """Count `more` bytes of a file, of which `received` have come with them, or raise `LimitExceededError`."""
+        if self._source is None or self._limits is None:
+            raise IntegrityError(f"{quote_path(file.path)} is listed without its size: exclude it")
+        self._total += more
+        check_limits(replace(file, size=received), self._count, self._total, self._source, self._limits)
 
 
 async def _run_workers(count: int, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -149,20 +178,24 @@ async def _run_workers(count: int, work: Callable[[], Coroutine[Any, Any, None]]
 
 
 async def _copy_from(
-    queue: Iterator[RemoteFile], read: Read, target: Destination, environment: BuildEnvironment
+    queue: Iterator[RemoteFile], read: Read, target: Destination, account: "_Account", environment: BuildEnvironment
 ) -> None:
     """Copy one file after the other from a queue that all workers share."""
     for file in queue:
         descriptor = target.create(file.path)
         try:
-            await _copy_file(file, read(file), descriptor, environment)
+            await _copy_file(file, read(file), descriptor, account, environment)
         finally:
             os.close(descriptor)
         environment.progress.relative_update(1)
 
 
 async def _copy_file(
-    file: RemoteFile, chunks: AsyncIterator[bytes], descriptor: int, environment: BuildEnvironment
+    file: RemoteFile,
+    chunks: AsyncIterator[bytes],
+    descriptor: int,
+    account: "_Account",
+    environment: BuildEnvironment,
 ) -> None:
     received = 0
     try:
@@ -170,13 +203,15 @@ async def _copy_file(
         async for chunk in chunks:
             environment.deadline.check()
             received += len(chunk)
-            if received > file.size:
+            if file.size is None:
+                account.take(file, received, len(chunk))
+            elif received > file.size:
                 break
             write(descriptor, chunk, file.path)
     finally:
         if isinstance(chunks, AsyncGenerator):
             await chunks.aclose()
-    if received != file.size:
+    if file.size is not None and received != file.size:
         raise IntegrityError(
             f"{quote_path(file.path)} was listed with {file.size} bytes and sent "
             f"{received if received < file.size else 'more'}: try again when nobody writes to it"
@@ -262,7 +297,7 @@ class _Folder:
         path = entry["name"].removeprefix(f"{self._base}/")
         if entry["type"] != "file" or entry.get("islink"):
             self._unusual.add(path)
-        size = -1 if entry["size"] is None else int(entry["size"])
+        size = None if entry["size"] is None else int(entry["size"])
         tag = next((entry[key] for key in _SERVICE_TAGS if entry.get(key)), None)
         if tag is None:
             self.has_tags = False

@@ -573,10 +573,38 @@ class SizelessFileSystem(LocalFileSystem):  # type: ignore[misc]  # fsspec publi
         return [{**entry, "size": None} for entry in super().ls(path, detail, **options)]
 
 
-def test_a_file_of_unknown_size_is_refused(origin: Path, destination: Path) -> None:
-    """No limit can hold for a file that does not say how large it is."""
-    with pytest.raises(IntegrityError, match="is listed without its size"):
-        copy_local(origin, destination, filesystem=SizelessFileSystem())
+def test_files_of_unknown_size_are_copied(origin: Path, destination: Path) -> None:
+    """A listing need not tell how large a file is."""
+    artifact = copy_local(origin, destination, filesystem=SizelessFileSystem())
+
+    assert {path: (destination / path).read_bytes() for path in artifact.files} == tree(origin)
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"objectBytes": 3}, r"`.+` \(\d+ bytes\) in .+ is larger than the 3 bytes"),
+        ({"totalBytes": 3}, r"has more than 3 bytes, .+ brings them to"),
+    ],
+)
+def test_the_limits_hold_for_files_of_unknown_size(
+    origin: Path, destination: Path, limits: dict[str, int], told: str
+) -> None:
+    """Their bytes are counted as they come, and the surplus is not kept."""
+    source = DemoSource.model_validate({"limits": limits})
+
+    with pytest.raises(LimitExceededError, match=told):
+        copy_local(origin, destination, source=source, filesystem=SizelessFileSystem())
+
+    assert tree(destination) == {}
+
+
+def test_a_file_of_unknown_size_needs_a_source_whose_limits_hold(destination: Path) -> None:
+    """Without limits nobody could say where an endless file ends."""
+    with pytest.raises(IntegrityError, match="`a` is listed without its size: exclude it"):
+        copy([RemoteFile("a", None, "e")], reader({"a": b"x"}), destination)
+
+    assert tree(destination) == {}
 
 
 class BottomlessFileSystem(LocalFileSystem):  # type: ignore[misc]  # fsspec publishes no types
