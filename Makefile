@@ -11,7 +11,7 @@ DOCS := .cache/docs/bin
 BENCHMARK := .cache/benchmark
 CODE := cmp_core backends examples tests tools benchmarks
 PROJECTS := pyproject.toml $(wildcard backends/*/pyproject.toml examples/backend-*/pyproject.toml)
-OWN := cmp-core cmp-backend-s3 cmp-backend-tarball cmp-backend-multi cmp-backend-local
+OWN := cmp-core cmp-backend-s3 cmp-backend-tarball cmp-backend-multi cmp-backend-fsspec cmp-backend-local
 
 # uv shall trust the certificates that the machine trusts, since a proxy may stand in between, and take no Python but the machine's.
 export UV_SYSTEM_CERTS ?= true
@@ -36,6 +36,10 @@ demo-tarball: .venv/installed ## The same with an archive in S3, of which one fo
 .PHONY: demo-multi
 demo-multi: .venv/installed ## The same with two sources, each with a prefix of its own
 	@$(BIN)/python tools/demo.py multi
+
+.PHONY: demo-fsspec
+demo-fsspec: .venv/installed ## The same with an https server in the place of S3, of which a folder is meant
+	@$(BIN)/python tools/demo.py fsspec
 
 .PHONY: demo-kustomize
 demo-kustomize: .venv/installed ## The same with an overlay, which kustomize builds

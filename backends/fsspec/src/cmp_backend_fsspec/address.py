@@ -1,0 +1,129 @@
+"""Own the reading of a URL: one meaning for each, and a refusal for whatever two readers could take differently."""
+
+import re
+from dataclasses import dataclass, replace
+from urllib.parse import unquote
+
+from cmp_backend_fsspec.protocols import AZURE, WEB, refusal_of
+from cmp_core import IntegrityError
+from cmp_core.transfer import check_path
+
+_URL = re.compile(r"(?P<protocol>[a-z][a-z0-9+.-]*)://(?P<authority>[^/]*)(?:/(?P<path>.*))?", re.DOTALL)
+_HOST = re.compile(r"(?=.{1,253}(?::|\Z))[a-z0-9](?:[a-z0-9_-]*)(?:\.[a-z0-9][a-z0-9_-]*)*(?::[1-9][0-9]{0,4})?")
+_NAME = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._$-]*(?::[1-9][0-9]{0,4})?")
+_AZURE = re.compile(r"[a-z0-9$][a-z0-9-]*(?:@(?P<account>[a-z0-9]{3,24})(?:\.(?:dfs|blob)\.core\.windows\.net)?)?")
+_GITHUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*:[A-Za-z0-9._-]+@[A-Za-z0-9][A-Za-z0-9._-]*")
+_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_MOST_BYTES = 2048
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+_AUTHORITIES = {
+    "abfs": (_AZURE, "CONTAINER or CONTAINER@ACCOUNT"),
+    "abfss": (_AZURE, "CONTAINER or CONTAINER@ACCOUNT"),
+    "az": (_AZURE, "CONTAINER or CONTAINER@ACCOUNT"),
+    "github": (_GITHUB, "ORGANISATION:REPOSITORY@BRANCH"),
+    "http": (_HOST, "HOST or HOST:PORT, in small letters"),
+    "https": (_HOST, "HOST or HOST:PORT, in small letters"),
+}
+"""What stands between `://` and the path, where it is not just a name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A URL in its parts.
+
+    Attributes:
+        protocol: What stands before ``://``.
+        authority: The host, bucket or container, and whatever else stands before the path.
+        path: What stands behind it, without the first slash, as it was written.
+    """
+
+    protocol: str
+    authority: str
+    path: str
+
+    def __str__(self) -> str:
+        """Return the URL."""
+        return f"{self.protocol}://{self.authority}/{self.path}"
+
+    @property
+    def host(self) -> str:
+        """The authority without its port."""
+        return self.authority.partition(":")[0]
+
+    @property
+    def account(self) -> str:
+        """The storage account of Azure that the authority names, or nothing."""
+        return self.authority.partition("@")[2]
+
+    @property
+    def container(self) -> str:
+        """The authority without the storage account."""
+        return self.authority.partition("@")[0]
+
+    def in_account(self, account: str) -> "Address":
+        """Return the same place in a storage account of Azure.
+
+        Raises:
+            ValueError: The URL names another one.
+        """
+        if self.account and self.account != account:
+            raise ValueError("names another storage account than `url`: remove one of them")
+        return replace(self, authority=f"{self.container}@{account}")
+
+
+def read_url(url: str) -> Address:
+    """Take a URL apart.
+
+    Raises:
+        ValueError: It is none that is read here; the text goes on where the key's name ends, and does not repeat the
+            URL, which may hold a secret.
+    """
+    if "::" in url:
+        raise ValueError("holds `::`: URLs cannot be chained; write one, and let a `tarball` source unpack an archive")
+    if len(url.encode("utf-8", "surrogatepass")) > _MOST_BYTES:
+        raise ValueError(f"is longer than {_MOST_BYTES} bytes: shorten it")
+    if not url.isprintable() or " " in url or "\\" in url:
+        raise ValueError("holds a space, a backslash or a control character: remove it")
+    found = _URL.fullmatch(url)
+    if not found:
+        raise ValueError("is no URL: write it as `PROTOCOL://…`, with the protocol in small letters")
+    protocol, authority, path = found["protocol"], found["authority"], found["path"] or ""
+    if reason := refusal_of(protocol):
+        raise ValueError(f"names the protocol `{protocol}`, which {reason}")
+    if "?" in url or "#" in url:
+        raise ValueError("holds a query or a fragment: remove it, and sign nothing; the sidecar has its own identity")
+    _check_authority(protocol, authority)
+    _check_path(protocol, path)
+    authority = authority.removesuffix(_DEFAULT_PORTS.get(protocol, ":"))
+    if protocol in AZURE and "@" in authority:
+        authority = authority.partition(".")[0]
+    return Address(protocol, authority, path)
+
+
+def _check_authority(protocol: str, authority: str) -> None:
+    form, written = _AUTHORITIES.get(protocol, (_NAME, "NAME"))
+    if form.fullmatch(authority):
+        return
+    if "@" in authority and protocol != "github":
+        raise ValueError("holds a user or password: remove it; the sidecar has its own identity")
+    raise ValueError(f"is no URL of {protocol}: write `{protocol}://{written}/PATH`")
+
+
+def _check_path(protocol: str, path: str) -> None:
+    """Refuse what a server, a proxy or a library might take for another path."""
+    folder = path.removesuffix("/")
+    if not folder and not path:
+        return
+    if protocol in WEB and _PERCENT.search(path):
+        raise ValueError("holds a `%` that is followed by no two hex digits: write it as `%25`")
+    if protocol not in WEB and "%" in path:
+        raise ValueError(f"holds a `%`, which only {' and '.join(sorted(WEB))} read: name the folder around it")
+    try:
+        for part in folder.split("/"):
+            decoded = unquote(part, errors="strict")
+            if "/" in decoded or "\\" in decoded or "%" in decoded:
+                raise ValueError("holds an escaped slash, backslash or percent sign: name the folder around it")
+            check_path(decoded)
+    except (IntegrityError, UnicodeDecodeError) as error:
+        raise ValueError("holds `//`, `.`, `..` or a part that is no file's name: write the folders out") from error
