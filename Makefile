@@ -83,8 +83,9 @@ test-wheels: .venv/installed ## Build the wheels, install them outside the check
 	@$(BIN)/python -m tools.wheel_smoke
 
 .PHONY: tools
-tools: .venv/installed ## Build what the end-to-end tests need and PyPI does not have, with Go; about six minutes, once
+tools: .venv/installed ## Bring what the end-to-end tests need and PyPI does not have, with Go and npm; about six minutes, once
 	@$(BIN)/python -m tools.binaries
+	@$(BIN)/python -m tools.emulators
 
 .PHONY: e2e
 e2e: test-s3 ## Run the end-to-end tests: two S3 servers, the genuine argocd-cmp-server, faults, races

@@ -41,6 +41,7 @@ TOOLS: Mapping[str, Tool] = {
         "argocd",
         ("-ldflags", f"-s -w -X github.com/argoproj/argo-cd/v3/common.version={ARGO_CD_VERSION}"),
     ),
+    "fake-gcs-server": Tool("github.com/fsouza/fake-gcs-server@v1.56.1"),
     "godecode": Tool("cmp-core.example/tools/godecode", "godecode"),
     "kustomize": Tool("sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"),
     "toxiproxy": Tool("github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0"),

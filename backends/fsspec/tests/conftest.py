@@ -13,7 +13,7 @@ import pytest
 
 from cmp_backend_fsspec import fetch as fetch_hook
 from cmp_backend_fsspec.source import FsspecSource
-from cmp_core import Artifact, BuildEnvironment, Settings
+from cmp_core import Artifact, BuildEnvironment, Deadline, Settings
 
 Answer = Callable[["Handler"], None]
 
@@ -115,6 +115,7 @@ class Fetching:
         settings: Further settings of the operator, by their keys.
         own: Further settings for the backend.
         variables: The sidecar's variables.
+        seconds: The whole time of a request.
     """
 
     destination: Path
@@ -122,13 +123,14 @@ class Fetching:
     settings: dict[str, Any] = field(default_factory=dict)
     own: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
+    seconds: float = 45.0
 
     def __call__(self, url: str, **values: Any) -> Artifact:
         """Fetch a URL into an empty folder."""
         quick = {"connectTimeout": 2, "readTimeout": 2, "maxAttempts": 1, "storeBytes": 0}
         backends = {"fsspec": {"allow": self.allow, **self.own}}
         settings = Settings.model_validate({**quick, **self.settings, "backends": backends})
-        environment = BuildEnvironment(settings=settings, variables=self.variables)
+        environment = BuildEnvironment(settings=settings, variables=self.variables, deadline=Deadline(self.seconds))
         source = FsspecSource.model_validate({"url": url, **values})
         self.destination.mkdir(exist_ok=True)
         return fetch_hook(source=source, destination=self.destination, environment=environment)

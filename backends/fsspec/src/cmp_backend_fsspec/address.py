@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
 from urllib.parse import unquote
 
 from cmp_backend_fsspec.protocols import AZURE, WEB, refusal_of
@@ -13,6 +14,7 @@ _HOST = re.compile(r"(?=.{1,253}(?::|\Z))[a-z0-9](?:[a-z0-9_-]*)(?:\.[a-z0-9][a-
 _NAME = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._$-]*(?::[1-9][0-9]{0,4})?")
 _AZURE = re.compile(r"[a-z0-9$][a-z0-9-]*(?:@(?P<account>[a-z0-9]{3,24})(?:\.(?:dfs|blob)\.core\.windows\.net)?)?")
 _GITHUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*:[A-Za-z0-9._-]+@[A-Za-z0-9][A-Za-z0-9._-]*")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _MOST_BYTES = 2048
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -104,10 +106,20 @@ def read_url(url: str) -> Address:
 def _check_authority(protocol: str, authority: str) -> None:
     form, written = _AUTHORITIES.get(protocol, (_NAME, "NAME"))
     if form.fullmatch(authority):
+        if form is _HOST and _NUMBER.fullmatch(authority.partition(":")[0].rpartition(".")[2]):
+            _check_number(authority.partition(":")[0])
         return
     if "@" in authority and protocol != "github":
         raise ValueError("holds a user or password: remove it; the sidecar has its own identity")
     raise ValueError(f"is no URL of {protocol}: write `{protocol}://{written}/PATH`")
+
+
+def _check_number(host: str) -> None:
+    """Refuse an IPv4 address in one of its other spellings, such as ``127.1`` and ``0x7f000001``."""
+    try:
+        IPv4Address(host)
+    except ValueError as error:
+        raise ValueError("names a host by a number: write its name, or its address as `192.0.2.1`") from error
 
 
 def _check_path(protocol: str, path: str) -> None:

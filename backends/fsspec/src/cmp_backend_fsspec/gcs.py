@@ -31,8 +31,8 @@ def open_gcs(address: Address, options: Mapping[str, Any], environment: BuildEnv
         most_listed(settings.limits),
         access="read_only",
         endpoint_url=_endpoint(emulator),
-        project=options.get("project"),
-        requester_pays=bool(options.get("requester_pays")),
+        project="",
+        requester_pays=options.get("requester_pays", False),
         requests_timeout=aiohttp.ClientTimeout(
             total=None, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout
         ),

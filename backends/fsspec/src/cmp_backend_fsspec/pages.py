@@ -1,7 +1,9 @@
 """Own the reading of a web server's page that lists a folder: which links are files and folders of it."""
 
 from html.parser import HTMLParser
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote
+
+from yarl import URL
 
 from cmp_core import IntegrityError
 from cmp_core.transfer import quote_path
@@ -26,23 +28,26 @@ def links_of(page: str, url: str) -> dict[str, str]:
     reader = _LinkReader()
     reader.feed(page)
     reader.close()
-    base = urljoin(url, reader.base)
+    base = _join(url, reader.base) or url
     found: dict[str, str] = {}
     for link in reader.links:
-        try:
-            whole = urljoin(base, link.strip())
-            query = urlsplit(whole).query
-        except ValueError:  # a host that is none
-            continue
-        target = whole.partition("#")[0].partition("?")[0]
+        target, has_query, _ = _join(base, link).partition("#")[0].partition("?")
         below = target.removeprefix(url)
         if below == target or not below:
             continue
-        if query:
+        if has_query:
             raise IntegrityError(f"{url} links to {quote_path(below)} with a query, which names no file: name the file")
         path = "/".join(map(_decode, below.split("/")))
         found[path] = target
     return found
+
+
+def _join(base: str, link: str) -> str:
+    """Return where a link leads, as it was written; nothing where that is no URL."""
+    try:
+        return str(URL(base, encoded=True).join(URL(link.strip(), encoded=True)))
+    except ValueError:
+        return ""
 
 
 def _decode(part: str) -> str:

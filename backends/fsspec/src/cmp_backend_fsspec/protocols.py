@@ -1,5 +1,6 @@
 """Own the tables of protocols: what is never read and why, which options an author may write, what reads it."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -87,9 +88,11 @@ REFUSED_CLASSES = frozenset(
 """The classes behind these, since any installed package may give one of them another protocol's name."""
 
 
-def _text(value: str) -> str:
-    if not value or not value.isprintable():
-        raise ValueError("must be a text that is not empty")
+def _payer(value: str) -> bool | str:
+    if value in {"true", "false"}:
+        return value == "true"
+    if not re.fullmatch(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", value):
+        raise ValueError("must be `true`, or the project that pays")
     return value
 
 
@@ -130,7 +133,7 @@ class Protocol:
     options: Mapping[str, Option] = field(default_factory=dict)
 
 
-_GCS = Protocol("gcs", "gcsfs", {"project": _text, "requester_pays": _flag, "token": _anonymous})
+_GCS = Protocol("gcs", "gcsfs", {"requester_pays": _payer, "token": _anonymous})
 _AZURE = Protocol("azure", "adlfs", {ACCOUNT: _account, "anon": _flag})
 _WEB = Protocol()
 

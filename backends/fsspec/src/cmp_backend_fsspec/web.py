@@ -27,7 +27,7 @@ from cmp_core import (
     SourceNotFoundError,
     TransientFetchError,
 )
-from cmp_core.transfer import CHUNK_BYTES, RemoteFile, copy_files, most_listed, quote_path, select_files
+from cmp_core.transfer import CHUNK_BYTES, RemoteFile, check_path, copy_files, most_listed, quote_path, select_files
 
 MOST_REDIRECTS = 5
 """How often one request may be sent on."""
@@ -169,6 +169,7 @@ class _Web:
                 if not whole.endswith("/"):
                     found[whole] = target
                 elif whole not in seen:
+                    check_path(whole.removesuffix("/"))
                     seen.add(whole)
                     folders[whole] = target
             if len(found) > most or len(seen) > MOST_FOLDERS:
