@@ -23,7 +23,9 @@ from cmp_core.errors import (
 from cmp_core.filewriter import FileWriter
 from cmp_core.models import Source
 from cmp_core.selection import (
+    UNKNOWN_SIZE,
     RemoteFile,
+    announced_size,
     check_limits,
     check_path,
     filter_paths,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHUNK_BYTES",
+    "UNKNOWN_SIZE",
     "FileWriter",
     "Read",
     "RemoteFile",
@@ -152,7 +155,7 @@ class _Account:
         self._source = source
         self._limits = source.limits.under(environment.settings.limits) if source else None
         self._count = len(files)
-        self._total = sum(file.size or 0 for file in files)
+        self._total = sum(map(announced_size, files))
 
     def take(self, file: RemoteFile, received: int, more: int) -> None:
         """Count `more` bytes of a file, of which `received` have come with them, or raise `LimitExceededError`."""
@@ -203,7 +206,7 @@ async def _copy_file(
         async for chunk in chunks:
             environment.deadline.check()
             received += len(chunk)
-            if file.size is None:
+            if file.size == UNKNOWN_SIZE:
                 account.take(file, received, len(chunk))
             elif received > file.size:
                 break
@@ -211,7 +214,7 @@ async def _copy_file(
     finally:
         if isinstance(chunks, AsyncGenerator):
             await chunks.aclose()
-    if file.size is not None and received != file.size:
+    if received != file.size != UNKNOWN_SIZE:
         raise IntegrityError(
             f"{quote_path(file.path)} was listed with {file.size} bytes and sent "
             f"{received if received < file.size else 'more'}: try again when nobody writes to it"
@@ -230,7 +233,8 @@ class _Folder:
             raise SourceNotFoundError(f"{source.location} does not exist: check its path") from error
         self._filesystem = filesystem
         self._top = str(entry["name"])
-        self._base = self._top.rstrip("/") if entry["type"] == "directory" else self._top.rpartition("/")[0]
+        is_folder = entry["type"] == "directory" and self._top  # the root of some filesystems is the empty path
+        self._prefix = f"{self._top.rstrip('/')}/" if is_folder else self._top[: self._top.rfind("/") + 1]
         self._source = source
         self._environment = environment
         self._unusual: set[str] = set()
@@ -269,7 +273,7 @@ class _Folder:
                 chunks.close()
 
     def _read_chunks(self, path: str) -> Generator[bytes]:
-        with self._filesystem.open(f"{self._base}/{path}", "rb") as stream:
+        with self._filesystem.open(f"{self._prefix}{path}", "rb") as stream:
             while chunk := stream.read(CHUNK_BYTES):
                 yield chunk
 
@@ -294,10 +298,10 @@ class _Folder:
         return subfolder
 
     def _describe(self, entry: dict[str, Any]) -> RemoteFile:
-        path = entry["name"].removeprefix(f"{self._base}/")
+        path = entry["name"].removeprefix(self._prefix)
         if entry["type"] != "file" or entry.get("islink"):
             self._unusual.add(path)
-        size = None if entry["size"] is None else int(entry["size"])
+        size = UNKNOWN_SIZE if entry["size"] is None else int(entry["size"])
         tag = next((entry[key] for key in _SERVICE_TAGS if entry.get(key)), None)
         if tag is None:
             self.has_tags = False
@@ -307,8 +311,8 @@ class _Folder:
     def _is_link_to_file_below(self, path: str) -> bool:
         from fsspec.implementations.local import LocalFileSystem  # noqa: PLC0415  # loads slowly, and only links need it
 
-        target = os.path.realpath(f"{self._base}/{path}")
-        base = os.path.realpath(self._base)
+        target = os.path.realpath(f"{self._prefix}{path}")
+        base = os.path.realpath(self._prefix)
         return (
             isinstance(self._filesystem, LocalFileSystem)
             and os.path.commonpath([target, base]) == base

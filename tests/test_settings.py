@@ -263,11 +263,11 @@ def test_a_variable_overrides_a_backends_setting(file: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "variables", "message"),
     [
-        ("backends:\n  local:\n    alow: [a]\n", {}, "FILE:3: `backends.local`: unknown key `alow`: did you mean `allow`?"),
-        ("backends:\n  local:\n    allow: [a]\n    mostPages: 0\n", {}, "FILE:4: `backends.local`: `mostPages` must be more than 0, not `0`"),
-        ("backends:\n  local: {allow: a}\n", {}, "FILE:2: `backends.local`: `allow` must be a list: write `[…]` or lines that begin with `- `, not `a`"),
-        (None, {"CMP_BACKENDS_LOCAL_ALOW": "a"}, "CMP_BACKENDS_LOCAL_ALOW: `backends.local`: unknown key `alow`: did you mean `allow`?"),
-        (None, {"CMP_BACKENDS_LOCAL_MOST_PAGES": "x"}, "CMP_BACKENDS_LOCAL_MOST_PAGES: `backends.local`: `mostPages` must be a whole number, not `x`"),
+        ("backends:\n  local:\n    alow: [a]\n", {}, "FILE:3: `backends.local`: unknown key `alow`: did you mean `allow`?"),  # noqa: E501  # as told
+        ("backends:\n  local:\n    allow: [a]\n    mostPages: 0\n", {}, "FILE:4: `backends.local`: `mostPages` must be more than 0, not `0`"),  # noqa: E501  # as told
+        ("backends:\n  local: {allow: a}\n", {}, "FILE:2: `backends.local`: `allow` must be a list: write `[…]` or lines that begin with `- `, not `a`"),  # noqa: E501  # as told
+        (None, {"CMP_BACKENDS_LOCAL_ALOW": "a"}, "CMP_BACKENDS_LOCAL_ALOW: `backends.local`: unknown key `alow`: did you mean `allow`?"),  # noqa: E501  # as told
+        (None, {"CMP_BACKENDS_LOCAL_MOST_PAGES": "x"}, "CMP_BACKENDS_LOCAL_MOST_PAGES: `backends.local`: `mostPages` must be a whole number, not `x`"),  # noqa: E501  # as told
     ],
 )  # fmt: skip  # one line a case
 def test_a_bad_setting_of_a_backend_is_told_with_its_place(

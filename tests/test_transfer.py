@@ -32,7 +32,7 @@ from cmp_core.errors import (
 )
 from cmp_core.models import Source
 from cmp_core.settings import Settings
-from cmp_core.transfer import Read, RemoteFile, copy_files, copy_folder, revision_of
+from cmp_core.transfer import UNKNOWN_SIZE, Read, RemoteFile, copy_files, copy_folder, revision_of
 
 Bodies = dict[str, bytes]
 
@@ -602,7 +602,7 @@ def test_the_limits_hold_for_files_of_unknown_size(
 def test_a_file_of_unknown_size_needs_a_source_whose_limits_hold(destination: Path) -> None:
     """Without limits nobody could say where an endless file ends."""
     with pytest.raises(IntegrityError, match="`a` is listed without its size: exclude it"):
-        copy([RemoteFile("a", None, "e")], reader({"a": b"x"}), destination)
+        copy([RemoteFile("a", UNKNOWN_SIZE, "e")], reader({"a": b"x"}), destination)
 
     assert tree(destination) == {}
 

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import pytest
-
 from cmp_backend_fsspec import fetch as fetch_hook
 from cmp_backend_fsspec.source import FsspecSource
+
 from cmp_core import Artifact, BuildEnvironment, Deadline, Settings
 
 Answer = Callable[["Handler"], None]

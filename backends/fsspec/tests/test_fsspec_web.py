@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import trustme
-
 from cmp_backend_fsspec import web as module
 from cmp_backend_fsspec.pages import links_of
+
 from cmp_core import (
     CmpError,
     FetchError,
@@ -20,7 +20,6 @@ from cmp_core import (
     SourceNotFoundError,
     TransientFetchError,
 )
-
 
 Answer = Callable[[Any], None]
 
@@ -247,11 +246,12 @@ def test_what_goes_wrong_is_told_by_its_kind(
 def test_a_passing_failure_is_asked_again(fetching: Any, web: Any) -> None:
     """As often as the operator says, and no more."""
     web.files["/a.yaml"] = b"kind: A\n"
-    failures = [status(503), status(503)]
-    web.answers["/a.yaml"] = lambda handler: (failures.pop() if failures else give)(handler)
+    answers = [lambda handler: handler.answer_with(b"kind: A\n"), status(503), status(503)]
 
-    def give(handler: Any) -> None:
-        handler.answer_with(b"kind: A\n")
+    def answer_next(handler: Any) -> None:
+        answers.pop()(handler)
+
+    web.answers["/a.yaml"] = answer_next
 
     fetching.settings["maxAttempts"] = 2
     with pytest.raises(TransientFetchError):

@@ -77,6 +77,7 @@ _TYPES = (
         "needs an identity, and the sidecar has none that serves ({name}): give it one (workload identity, or the "
         "variables of the library), or read a public place anonymously",
     ),
+    _TypeRow(frozenset({"builtins.FileNotFoundError"}), SourceNotFoundError, "does not exist: check `url`"),
     _TypeRow(frozenset({"aiohttp.InvalidURL"}), FetchError, "is no URL that can be asked for ({name}): correct `url`"),
     _TypeRow(
         frozenset({"socket.gaierror", "aiohttp.ClientConnectorDNSError"}),

@@ -1,7 +1,6 @@
 """Own what is read by a library of fsspec: which class it is, how it is opened, and what its failures mean."""
 
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,15 +88,14 @@ def find_class(protocol: str) -> Any:
     """
     from fsspec.registry import get_filesystem_class, known_implementations  # noqa: PLC0415  # loads slowly
 
-    named = {point.name: point.value.replace(":", ".") for point in entry_points(group="fsspec.specs")}
-    if protocol not in known_implementations and protocol not in named:
+    if protocol not in known_implementations:
         raise BackendError(
             f"no installed library reads `{protocol}://`: install one into the sidecar's image, or correct `url`"
         )
     try:
         found = get_filesystem_class(protocol)
     except (ImportError, AttributeError, TypeError) as error:
-        library = known_implementations.get(protocol, {}).get("class", named.get(protocol, "")).partition(".")[0]
+        library = known_implementations[protocol]["class"].partition(".")[0]
         missing = getattr(error.__cause__ or error, "name", None)
         needs = f" ({quote_path(missing)} is missing)" if missing else ""
         raise BackendError(

@@ -27,7 +27,16 @@ from cmp_core import (
     SourceNotFoundError,
     TransientFetchError,
 )
-from cmp_core.transfer import CHUNK_BYTES, RemoteFile, check_path, copy_files, most_listed, quote_path, select_files
+from cmp_core.transfer import (
+    CHUNK_BYTES,
+    UNKNOWN_SIZE,
+    RemoteFile,
+    check_path,
+    copy_files,
+    most_listed,
+    quote_path,
+    select_files,
+)
 
 MOST_REDIRECTS = 5
 """How often one request may be sent on."""
@@ -152,7 +161,7 @@ class _Web:
             answer.close()
 
     def _remote_files(self) -> Iterable[RemoteFile]:
-        return (RemoteFile(path, None, "") for path in self._urls)
+        return (RemoteFile(path, UNKNOWN_SIZE, "") for path in self._urls)
 
     async def _list_folders(self) -> dict[str, str]:
         """Return the URL of every file below the source by its path, from the pages of all folders."""
