@@ -29,7 +29,7 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path
         self.server.asked.append(path)
         self.server.headers_seen.append(dict(self.headers))
-        answer = self.server.answers.get(path)
+        answer = self.server.answers.get(path) or self.server.answer_all
         if answer:
             answer(self)
         elif path.endswith("/"):
@@ -70,6 +70,7 @@ class Server(ThreadingHTTPServer):
     Attributes:
         files: What it holds, by path from the root.
         answers: What it answers to a path in another way.
+        answer_all: What it answers to everything else.
         asked: The paths that were asked for.
         headers_seen: The headers of each request.
     """
@@ -81,6 +82,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.files: dict[str, bytes] = {}
         self.answers: dict[str, Answer] = {}
+        self.answer_all: Answer | None = None
         self.asked: list[str] = []
         self.headers_seen: list[dict[str, str]] = []
 

@@ -1,6 +1,9 @@
 """The fsspec backend reads Google Cloud Storage and Azure by their libraries, held against an emulator of each."""
 
 import contextlib
+import gzip
+import itertools
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -11,10 +14,11 @@ from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 import pytest
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.blob import ContainerClient, ContentSettings
+from cmp_backend_fsspec.pieces import PIECE_BYTES, PieceReader
 
-from cmp_core import (
-    BuildEnvironment,
-)
+from cmp_core import BuildEnvironment, IntegrityError, LimitExceededError, TransientFetchError
 from cmp_core.testing import BackendContract
 from tools import binaries, emulators
 
@@ -83,9 +87,6 @@ def gcs(gcs_endpoint: str) -> Gcs:
 @pytest.fixture
 def container(azure_connection: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A container of the emulator, and the sidecar's variables that lead there."""
-    from azure.core.exceptions import ResourceExistsError  # noqa: PLC0415  # loads slowly
-    from azure.storage.blob import ContainerClient  # noqa: PLC0415  # as above
-
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azure_connection)
     with ContainerClient.from_connection_string(azure_connection, BUCKET) as client:
         with contextlib.suppress(ResourceExistsError):
@@ -186,3 +187,150 @@ class TestFsspecOnAzure(BackendContract):
         """Ask a port that nobody listens on."""
         self.monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", emulators.connection_string(1))
         return {"url": f"az://{BUCKET}/apps"}
+
+
+@pytest.fixture
+def prefix(tmp_path: Path) -> str:
+    """A prefix of this test alone."""
+    return f"{tmp_path.parent.name}-{tmp_path.name}"
+
+
+@pytest.fixture
+def in_gcs(gcs: Gcs, fetching: Any) -> Any:
+    """A sidecar that may read every bucket."""
+    fetching.allow, fetching.variables = ["gs://*"], dict(gcs.variables)
+    return fetching
+
+
+@pytest.fixture
+def in_azure(container: Any, fetching: Any) -> Any:
+    """A sidecar that may read every container of its own account."""
+    fetching.allow = ["az://*"]
+    fetching.variables = {"AZURE_STORAGE_CONNECTION_STRING": os.environ["AZURE_STORAGE_CONNECTION_STRING"]}
+    return fetching
+
+
+def test_one_object_of_gcs_is_read_in_pieces(gcs: Gcs, in_gcs: Any, prefix: str) -> None:
+    """By its name, past a neighbour whose name goes on."""
+    body = os.urandom(2 * PIECE_BYTES + 7)
+    gcs.put(f"{prefix}/a", body)
+    gcs.put(f"{prefix}/a.yaml", b"kind: B\n")
+    gcs.put(f"{prefix}/empty", b"")
+
+    artifact = in_gcs(f"gs://{BUCKET}/{prefix}/a")
+    in_gcs(f"gs://{BUCKET}/{prefix}/empty")
+
+    assert in_gcs.kept() == {"a": body, "empty": b""}
+    assert artifact.revision != artifact.digest
+
+
+def test_a_listing_of_gcs_of_several_pages_is_whole(gcs: Gcs, in_gcs: Any, prefix: str) -> None:
+    """With the marks that tools leave for folders, which are no files."""
+    for number in range(1005):
+        gcs.put(f"{prefix}/{number:04}/{'note.txt' if number else 'a.yaml'}", b"x")
+    gcs.put(f"{prefix}/", b"")
+    gcs.put(f"{prefix}/0000/", b"")
+
+    artifact = in_gcs(f"gs://{BUCKET}/{prefix}/", exclude=["0001/"])
+
+    assert len(artifact.files) == 1004
+    assert len(in_gcs.kept()) == 1004
+
+
+def test_names_of_gcs_that_cannot_be_stored_are_refused(gcs: Gcs, in_gcs: Any, prefix: str) -> None:
+    """Never left out."""
+    gcs.put(f"{prefix}/a.yaml", b"kind: A\n")
+    gcs.put(f"{prefix}/b//c.yaml", b"kind: C\n")
+
+    with pytest.raises(IntegrityError, match=r"`b//c.yaml` cannot be stored \(a part of it is empty\)"):
+        in_gcs(f"gs://{BUCKET}/{prefix}")
+    in_gcs(f"gs://{BUCKET}/{prefix}", exclude=["/b/"])
+
+    assert in_gcs.kept() == {"a.yaml": b"kind: A\n"}
+
+
+def test_a_huge_listing_of_gcs_ends(web: Any, in_gcs: Any, prefix: str) -> None:
+    """A bucket can hold any number of objects, and a service can name pages without end."""
+    page = json.dumps({"items": [{"name": f"apps/{n}", "size": "1", "generation": "1"} for n in range(1000)]})
+    numbers = itertools.count()
+
+    def answer(handler: Any) -> None:
+        number = next(numbers)
+        entries = page.replace("apps/", f"apps/{number}-")
+        handler.answer_with(f'{{"nextPageToken": "{number}", {entries[1:]}'.encode())
+
+    web.answer_all = answer
+    in_gcs.variables = {"STORAGE_EMULATOR_HOST": web.url}
+
+    with pytest.raises(LimitExceededError, match="lists more than 10010 objects"):
+        in_gcs(f"gs://{BUCKET}/apps/", limits={"objects": 1}, exclude=["*"])
+    assert next(numbers) < 15
+
+
+def test_one_blob_of_azure_is_read_in_pieces(container: Any, in_azure: Any, prefix: str) -> None:
+    """By its name, past a neighbour whose name goes on."""
+    body = os.urandom(2 * PIECE_BYTES + 7)
+    container.upload_blob(f"{prefix}/a", body)
+    container.upload_blob(f"{prefix}/a.yaml", b"kind: B\n")
+    container.upload_blob(f"{prefix}/empty", b"")
+
+    artifact = in_azure(f"az://{BUCKET}/{prefix}/a")
+    in_azure(f"az://{BUCKET}/{prefix}/empty")
+
+    assert in_azure.kept() == {"a": body, "empty": b""}
+    assert artifact.revision != artifact.digest
+
+
+def test_unusual_blobs_of_azure_are_told_or_refused(container: Any, in_azure: Any, prefix: str) -> None:
+    """The library's own listing would leave some of them out."""
+    container.upload_blob(f"{prefix}/b", b"", metadata={"hdi_isfolder": "true"})
+    container.upload_blob(f"{prefix}/b/a.yaml", b"kind: A\n")
+    container.upload_blob(f"{prefix}/c//d.yaml", b"kind: D\n")
+
+    with pytest.raises(IntegrityError, match=r"`c//d.yaml` cannot be stored \(a part of it is empty\)"):
+        in_azure(f"az://{BUCKET}/{prefix}")
+    in_azure(f"az://{BUCKET}/{prefix}", exclude=["/c/"])
+
+    assert in_azure.kept() == {"b/a.yaml": b"kind: A\n"}
+
+
+def test_a_blob_in_an_encoding_is_refused(container: Any, in_azure: Any, prefix: str) -> None:
+    """A client would unpack it on the way, and bring other bytes than are stored."""
+    settings = ContentSettings(content_encoding="gzip")
+    container.upload_blob(f"{prefix}/a.yaml", gzip.compress(b"kind: A\n"), content_settings=settings)
+
+    with pytest.raises(IntegrityError, match="is stored with the encoding `gzip`"):
+        in_azure(f"az://{BUCKET}/{prefix}")
+
+
+def test_the_account_of_the_connection_string_may_be_named(container: Any, in_azure: Any, prefix: str) -> None:
+    """Where the operator allows it by its name."""
+    container.upload_blob(f"{prefix}/a.yaml", b"kind: A\n")
+    in_azure.allow = [f"abfs://*@{emulators.ACCOUNT}"]
+
+    in_azure(f"abfs://{BUCKET}@{emulators.ACCOUNT}.dfs.core.windows.net/{prefix}")
+
+    assert in_azure.kept() == {"a.yaml": b"kind: A\n"}
+
+
+@pytest.mark.parametrize("service", ["gs", "az"])
+def test_what_changes_after_the_listing_is_noticed(
+    gcs: Gcs, in_azure: Any, container: Any, service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every piece is asked for of the very object that was listed."""
+    fetching, prefix = in_azure, f"changing-{service}"
+    put = {"gs": gcs.put, "az": lambda name, body: container.upload_blob(name, body, overwrite=True)}[service]
+    put(f"{prefix}/a.yaml", b"kind: A\n")
+    fetching.allow = ["gs://*", "az://*"]
+    fetching.variables |= gcs.variables
+    read = PieceReader.read
+
+    def overwrite_first(reader: PieceReader, most: int) -> bytes:
+        put(f"{prefix}/a.yaml", b"kind: B\n")
+        return read(reader, most)
+
+    monkeypatch.setattr(PieceReader, "read", overwrite_first)
+
+    with pytest.raises(TransientFetchError, match="changed while it was read"):
+        fetching(f"{service}://{BUCKET}/{prefix}")
+    assert fetching.kept() == {}

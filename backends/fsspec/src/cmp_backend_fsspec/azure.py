@@ -10,21 +10,22 @@ from azure.core.utils import parse_connection_string
 from azure.storage.blob.aio import BlobServiceClient, ExponentialRetry
 from fsspec.asyn import sync, sync_wrapper
 
-from cmp_backend_fsspec.address import Address
+from cmp_backend_fsspec.failures import CHANGED, StatusError
 from cmp_backend_fsspec.libraries import refuse_encoding
 from cmp_backend_fsspec.pieces import PIECE_BYTES, PieceReader
 from cmp_backend_fsspec.protocols import ACCOUNT
+from cmp_backend_fsspec.source import FsspecSource
 from cmp_core import BuildEnvironment, ConfigError, Deadline
 from cmp_core.transfer import most_listed
 
 
-def open_azure(address: Address, options: Mapping[str, Any], environment: BuildEnvironment) -> "BoundedAzure":
+def open_azure(source: FsspecSource, options: Mapping[str, Any], environment: BuildEnvironment) -> "BoundedAzure":
     """Open the filesystem: with the identity that the sidecar's AZURE_* variables give, or anonymously.
 
     Raises:
         ConfigError: Nobody has named a storage account.
     """
-    settings, variables = environment.settings, environment.variables
+    settings, variables, address = environment.settings, environment.variables, source.address
     account = address.account or None
     if not (account or variables.get("AZURE_STORAGE_ACCOUNT_NAME") or variables.get("AZURE_STORAGE_CONNECTION_STRING")):
         raise ConfigError(
@@ -42,7 +43,7 @@ def open_azure(address: Address, options: Mapping[str, Any], environment: BuildE
     }
     return BoundedAzure(
         client_options,
-        most_listed(settings.limits),
+        most_listed(source.limits.under(settings.limits)),
         environment.deadline,
         anon=options.get("anon"),
         skip_instance_cache=True,
@@ -115,7 +116,7 @@ class BoundedAzure(AzureBlobFileSystem):  # type: ignore[misc]  # adlfs publishe
             return [entry]
         self._blobs = {}
         listing = self.service_client.get_container_client(container).list_blobs(
-            name_starts_with=f"{key}/" if key else None
+            name_starts_with=f"{key}/" if key else None, include=["metadata"]
         )
         async for blob in listing:
             self._deadline.check()
@@ -146,10 +147,13 @@ class BoundedAzure(AzureBlobFileSystem):  # type: ignore[misc]  # adlfs publishe
         blob = self.service_client.get_blob_client(container, key)
 
         async def download(start: int, end: int) -> bytes:
-            stream = await blob.download_blob(
-                offset=start, length=end - start, etag=entry["etag"], match_condition=MatchConditions.IfNotModified
-            )
-            return bytes(await stream.readall())
+            try:
+                stream = await blob.download_blob(
+                    offset=start, length=end - start, etag=entry["etag"], match_condition=MatchConditions.IfNotModified
+                )
+                return bytes(await stream.readall())
+            except ResourceNotFoundError:
+                raise StatusError(CHANGED) from None
 
         return PieceReader(entry["size"], lambda start, end: bytes(sync(self.loop, download, start, end)))
 

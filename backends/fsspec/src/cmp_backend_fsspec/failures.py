@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from cmp_core import CmpError, FetchError, SourceAccessError, SourceNotFoundError, TransientFetchError
 
+CHANGED = 412
+"""The status with which a service says that an object is no longer the one that was listed."""
+
 
 class StatusError(Exception):
     """A service answered with something else than what it was asked for.

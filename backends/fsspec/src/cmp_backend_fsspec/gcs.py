@@ -8,27 +8,27 @@ import aiohttp
 from fsspec.asyn import sync, sync_wrapper
 from gcsfs.core import GCSFileSystem
 
-from cmp_backend_fsspec.address import Address
-from cmp_backend_fsspec.failures import StatusError
+from cmp_backend_fsspec.failures import CHANGED, StatusError
 from cmp_backend_fsspec.libraries import refuse_encoding
 from cmp_backend_fsspec.pieces import PieceReader
+from cmp_backend_fsspec.source import FsspecSource
 from cmp_backend_fsspec.tries import Tries
-from cmp_core import BuildEnvironment
+from cmp_core import BuildEnvironment, SourceNotFoundError
 from cmp_core.transfer import most_listed
 
 _FIELDS = "items(name,size,generation,md5Hash,contentEncoding),nextPageToken"
 _PAGE = 1000
 
 
-def open_gcs(address: Address, options: Mapping[str, Any], environment: BuildEnvironment) -> "BoundedGcs":
+def open_gcs(source: FsspecSource, options: Mapping[str, Any], environment: BuildEnvironment) -> "BoundedGcs":
     """Open the filesystem: with the default identity of Google's libraries, or anonymously."""
     settings = environment.settings
     emulator = environment.variables.get("STORAGE_EMULATOR_HOST", "")
     # Without a token gcsfs would look into a pickle in the home folder, and at last ask as nobody.
     token = options.get("token") or ("anon" if emulator else "google_default")
     return BoundedGcs(
-        Tries(settings.max_attempts, environment.deadline, str(address)),
-        most_listed(settings.limits),
+        Tries(settings.max_attempts, environment.deadline, source.location),
+        most_listed(source.limits.under(settings.limits)),
         access="read_only",
         endpoint_url=_endpoint(emulator),
         project="",
@@ -138,7 +138,10 @@ class BoundedGcs(GCSFileSystem):  # type: ignore[misc]  # gcsfs publishes no typ
 
         def fetch(start: int, end: int) -> bytes:
             headers = {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
-            _, _, _, piece = sync(self.loop, self._request, "GET", url, headers=headers)
+            try:
+                _, _, _, piece = sync(self.loop, self._request, "GET", url, headers=headers)
+            except SourceNotFoundError:
+                raise StatusError(CHANGED) from None  # this generation is gone
             return bytes(piece)
 
         return PieceReader(entry["size"], fetch)

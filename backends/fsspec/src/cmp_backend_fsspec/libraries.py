@@ -63,11 +63,11 @@ def _open(source: FsspecSource, environment: BuildEnvironment) -> "tuple[Abstrac
     if protocol in _GCS:
         from cmp_backend_fsspec.gcs import open_gcs  # noqa: PLC0415  # gcsfs may be absent, and loads slowly
 
-        return open_gcs(address, options, environment), f"{address.authority}/{address.path}".rstrip("/")
+        return open_gcs(source, options, environment), f"{address.authority}/{address.path}".rstrip("/")
     if protocol in AZURE:
         from cmp_backend_fsspec.azure import open_azure  # noqa: PLC0415  # as above
 
-        return open_azure(address, options, environment), f"{address.container}/{address.path}".rstrip("/")
+        return open_azure(source, options, environment), f"{address.container}/{address.path}".rstrip("/")
     filesystem_class = find_class(protocol)
     if protocol == "github":
         configured |= _github_options(address.authority, environment)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from cmp_backend_fsspec.failures import StatusError
+from cmp_backend_fsspec.failures import CHANGED, StatusError
 
 PIECE_BYTES = 4 * 2**20
 """The most of one object that is held at once, in bytes."""
@@ -39,7 +39,7 @@ class PieceReader:
             end = min(self._place + PIECE_BYTES, self._size)
             piece = self._fetch(self._place, end)
             if len(piece) != end - self._place:
-                raise StatusError(416)
+                raise StatusError(CHANGED)
             self._piece, self._place = memoryview(piece), end
         chunk, self._piece = self._piece[:most], self._piece[most:]
         return bytes(chunk)
