@@ -38,7 +38,7 @@ demo-multi: .venv/installed ## The same with two sources, each with a prefix of 
 	@$(BIN)/python tools/demo.py multi
 
 .PHONY: demo-fsspec
-demo-fsspec: .venv/installed ## The same with an https server in the place of S3, of which a folder is meant
+demo-fsspec: .venv/installed ## The same with a web server, which the operator allows
 	@$(BIN)/python tools/demo.py fsspec
 
 .PHONY: demo-kustomize

@@ -306,7 +306,7 @@ def test_a_blob_in_an_encoding_is_refused(container: Any, in_azure: Any, prefix:
 def test_the_account_of_the_connection_string_may_be_named(container: Any, in_azure: Any, prefix: str) -> None:
     """Where the operator allows it by its name."""
     container.upload_blob(f"{prefix}/a.yaml", b"kind: A\n")
-    in_azure.allow = [f"abfs://*@{emulators.ACCOUNT}"]
+    in_azure.allow = [f"abfs://{emulators.ACCOUNT}.blob.core.windows.net"]
 
     in_azure(f"abfs://{BUCKET}@{emulators.ACCOUNT}.dfs.core.windows.net/{prefix}")
 
@@ -319,14 +319,20 @@ def test_what_changes_after_the_listing_is_noticed(
 ) -> None:
     """Every piece is asked for of the very object that was listed."""
     fetching, prefix = in_azure, f"changing-{service}"
-    put = {"gs": gcs.put, "az": lambda name, body: container.upload_blob(name, body, overwrite=True)}[service]
-    put(f"{prefix}/a.yaml", b"kind: A\n")
+
+    def overwrite(name: str, body: bytes) -> None:
+        if service == "gs":
+            gcs.put(name, body)
+        else:
+            container.upload_blob(name, body, overwrite=True)
+
+    overwrite(f"{prefix}/a.yaml", b"kind: A\n")
     fetching.allow = ["gs://*", "az://*"]
     fetching.variables |= gcs.variables
     read = PieceReader.read
 
     def overwrite_first(reader: PieceReader, most: int) -> bytes:
-        put(f"{prefix}/a.yaml", b"kind: B\n")
+        overwrite(f"{prefix}/a.yaml", b"kind: B\n")
         return read(reader, most)
 
     monkeypatch.setattr(PieceReader, "read", overwrite_first)

@@ -52,9 +52,14 @@ def test_nothing_is_allowed_by_default(fetching: Any, web: Any) -> None:
         ("gs://team-*", "gcs://team-a/x", False),
         ("az://*", "az://manifests/x", True),
         ("az://*", "az://manifests@evilstore/x", False),
-        ("az://*@teamstore", "az://manifests@teamstore/x", True),
-        ("github://example:*@*", "github://example:charts@main/x", True),
-        ("github://example:*@*", "github://evil:charts@main/x", False),
+        ("az://store1.blob.core.windows.net", "az://manifests@store1/x", True),
+        ("az://store1.blob.core.windows.net/manifests", "az://manifests@store1/x", True),
+        ("az://store1.blob.core.windows.net/manifests", "az://others@store1/x", False),
+        ("az://*.blob.core.windows.net", "az://manifests@store1/x", True),
+        ("github://example", "github://example:charts@main/x", True),
+        ("github://example/charts", "github://example:charts@main/x", True),
+        ("github://example/charts", "github://example:charts-2@main/x", False),
+        ("github://example", "github://evil:charts@main/x", False),
     ],
 )  # fmt: skip  # one line a case
 def test_an_entry_allows_what_it_says(allowed: str, url: str, covers: bool) -> None:  # noqa: FBT001  # what the case says

@@ -12,17 +12,23 @@ from cmp_core.transfer import check_path
 _URL = re.compile(r"(?P<protocol>[a-z][a-z0-9+.-]*)://(?P<authority>[^/]*)(?:/(?P<path>.*))?", re.DOTALL)
 _HOST = re.compile(r"(?=.{1,253}(?::|\Z))[a-z0-9](?:[a-z0-9_-]*)(?:\.[a-z0-9][a-z0-9_-]*)*(?::[1-9][0-9]{0,4})?")
 _NAME = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._$-]*(?::[1-9][0-9]{0,4})?")
-_AZURE = re.compile(r"[a-z0-9$][a-z0-9-]*(?:@(?P<account>[a-z0-9]{3,24})(?:\.(?:dfs|blob)\.core\.windows\.net)?)?")
-_GITHUB = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*:[A-Za-z0-9._-]+@[A-Za-z0-9][A-Za-z0-9._-]*")
+_AZURE = re.compile(
+    r"(?P<container>[a-z0-9$][a-z0-9-]*)(?:@(?P<account>[a-z0-9]{3,24})(?:\.(?:dfs|blob)\.core\.windows\.net)?)?"
+    r"|(?P<host>[a-z0-9]{3,24})\.(?:dfs|blob)\.core\.windows\.net"
+)
+_AZURE_HOST = ".blob.core.windows.net"
+_GITHUB = re.compile(
+    r"(?P<organisation>[A-Za-z0-9][A-Za-z0-9-]*):(?P<repository>[A-Za-z0-9._-]+)@(?P<reference>[A-Za-z0-9][A-Za-z0-9._-]*)"
+)
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _MOST_BYTES = 2048
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 _AUTHORITIES = {
-    "abfs": (_AZURE, "CONTAINER or CONTAINER@ACCOUNT"),
-    "abfss": (_AZURE, "CONTAINER or CONTAINER@ACCOUNT"),
-    "az": (_AZURE, "CONTAINER or CONTAINER@ACCOUNT"),
+    "abfs": (_AZURE, "CONTAINER"),
+    "abfss": (_AZURE, "CONTAINER"),
+    "az": (_AZURE, "CONTAINER"),
     "github": (_GITHUB, "ORGANISATION:REPOSITORY@BRANCH"),
     "http": (_HOST, "HOST or HOST:PORT, in small letters"),
     "https": (_HOST, "HOST or HOST:PORT, in small letters"),
@@ -32,36 +38,37 @@ _AUTHORITIES = {
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A URL in its parts.
+    """A URL in its parts, as the operator's settings and messages name them.
 
     Attributes:
         protocol: What stands before ``://``.
-        authority: The host, bucket or container, and whatever else stands before the path.
-        path: What stands behind it, without the first slash, as it was written.
+        authority: The host, bucket, container or organisation; the host of a storage account of Azure that is named.
+        path: What stands behind it, without the first slash; it begins with the container in a named account of
+            Azure, and with the repository at GitHub.
+        reference: The branch, tag or commit at GitHub.
     """
 
     protocol: str
     authority: str
     path: str
+    reference: str = ""
 
     def __str__(self) -> str:
-        """Return the URL."""
-        return f"{self.protocol}://{self.authority}/{self.path}"
-
-    @property
-    def host(self) -> str:
-        """The authority without its port."""
-        return self.authority.partition(":")[0]
+        """Return the URL; nothing in it looks like a user or a password."""
+        if not self.reference:
+            return f"{self.protocol}://{self.authority}/{self.path}"
+        repository, slash, path = self.path.partition("/")
+        return f"{self.protocol}://{self.authority}/{repository}@{self.reference}{slash}{path}"
 
     @property
     def account(self) -> str:
-        """The storage account of Azure that the authority names, or nothing."""
-        return self.authority.partition("@")[2]
+        """The storage account of Azure that is named, or nothing."""
+        return self.authority.removesuffix(_AZURE_HOST) if self.authority.endswith(_AZURE_HOST) else ""
 
     @property
-    def container(self) -> str:
-        """The authority without the storage account."""
-        return self.authority.partition("@")[0]
+    def blob_path(self) -> str:
+        """The container of Azure, and the path in it."""
+        return self.path if self.account else f"{self.authority}/{self.path}"
 
     def in_account(self, account: str) -> "Address":
         """Return the same place in a storage account of Azure.
@@ -71,7 +78,7 @@ class Address:
         """
         if self.account and self.account != account:
             raise ValueError("names another storage account than `url`: remove one of them")
-        return replace(self, authority=f"{self.container}@{account}")
+        return replace(self, authority=f"{account}{_AZURE_HOST}", path=self.blob_path)
 
 
 def read_url(url: str) -> Address:
@@ -97,10 +104,15 @@ def read_url(url: str) -> Address:
         raise ValueError("holds a query or a fragment: remove it, and sign nothing; the sidecar has its own identity")
     _check_authority(protocol, authority)
     _check_path(protocol, path)
-    authority = authority.removesuffix(_DEFAULT_PORTS.get(protocol, ":"))
-    if protocol in AZURE and "@" in authority:
-        authority = authority.partition(".")[0]
-    return Address(protocol, authority, path)
+    if found := _AZURE.fullmatch(authority) if protocol in AZURE else None:
+        address = Address(protocol, found["container"] or "", path)
+        if found["host"]:
+            return Address(protocol, f"{found['host']}{_AZURE_HOST}", path)
+        return address.in_account(found["account"]) if found["account"] else address
+    if found := _GITHUB.fullmatch(authority) if protocol == "github" else None:
+        whole = f"{found['repository']}/{path}" if path else found["repository"]
+        return Address(protocol, found["organisation"], whole, found["reference"])
+    return Address(protocol, authority.removesuffix(_DEFAULT_PORTS.get(protocol, ":")), path)
 
 
 def _check_authority(protocol: str, authority: str) -> None:

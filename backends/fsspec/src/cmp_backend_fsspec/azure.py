@@ -29,8 +29,8 @@ def open_azure(source: FsspecSource, options: Mapping[str, Any], environment: Bu
     account = address.account or None
     if not (account or variables.get("AZURE_STORAGE_ACCOUNT_NAME") or variables.get("AZURE_STORAGE_CONNECTION_STRING")):
         raise ConfigError(
-            f"{address} names no storage account: write `{address.protocol}://{address.container}@ACCOUNT/…`, or give "
-            "the sidecar AZURE_STORAGE_ACCOUNT_NAME"
+            f"{address} names no storage account: write it as `account_name` below `options`, or give the sidecar "
+            "AZURE_STORAGE_ACCOUNT_NAME"
         )
     _check_connection_string(variables.get("AZURE_STORAGE_CONNECTION_STRING", ""), account)
     client_options = {

@@ -67,11 +67,12 @@ def _open(source: FsspecSource, environment: BuildEnvironment) -> "tuple[Abstrac
     if protocol in AZURE:
         from cmp_backend_fsspec.azure import open_azure  # noqa: PLC0415  # as above
 
-        return open_azure(source, options, environment), f"{address.container}/{address.path}".rstrip("/")
+        return open_azure(source, options, environment), address.blob_path.rstrip("/")
     filesystem_class = find_class(protocol)
     if protocol == "github":
-        configured |= _github_options(address.authority, environment)
-        root = address.path.rstrip("/")
+        repository, _, path = address.path.partition("/")
+        configured |= _github_options(address.authority, repository, address.reference, environment)
+        root = path.rstrip("/")
     else:
         configured |= filesystem_class._get_kwargs_from_urls(str(address))  # noqa: SLF001  # the interface of every filesystem, in spite of its name
         root = filesystem_class._strip_protocol(str(address))  # noqa: SLF001  # as above
@@ -141,14 +142,14 @@ def _without_own_configuration(protocol: str, environment: BuildEnvironment) -> 
     return dict(configured.get(protocol, {}))
 
 
-def _github_options(authority: str, environment: BuildEnvironment) -> dict[str, Any]:
+def _github_options(
+    organisation: str, repository: str, reference: str, environment: BuildEnvironment
+) -> dict[str, Any]:
     """Return which repository is meant, and who asks."""
-    repository, _, reference = authority.partition("@")
-    organisation, _, name = repository.partition(":")
     settings = environment.settings
     options: dict[str, Any] = {
         "org": organisation,
-        "repo": name,
+        "repo": repository,
         "sha": reference,
         "timeout": (settings.connect_timeout, settings.read_timeout),
     }

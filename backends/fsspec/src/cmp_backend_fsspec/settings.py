@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from cmp_backend_fsspec.address import Address
-from cmp_backend_fsspec.protocols import PROTOCOLS, refusal_of
+from cmp_backend_fsspec.protocols import AZURE, PROTOCOLS, refusal_of
 from cmp_backend_fsspec.source import FsspecSource
 from cmp_core import BuildEnvironment, PolicyError, StrictModel
 from cmp_core.transfer import quote_path
@@ -43,7 +43,8 @@ class Allowance:
 
     def covers(self, address: Address) -> bool:
         """Tell whether it allows a URL."""
-        pattern = re.escape(self.authority).replace(r"\*", "[^/@:]*")
+        any_letters = "[^.]*" if self.protocol in AZURE else "[^:]*"  # a dot tells an account from a container
+        pattern = re.escape(self.authority).replace(r"\*", any_letters)
         if self.protocol != address.protocol or not re.fullmatch(pattern, address.authority):
             return False
         return not self.path or f"{address.path}/".startswith(f"{self.path}/")

@@ -12,9 +12,9 @@ from cmp_core.transfer import quote_path
 _OPTIONS_SCHEMA = {"type": "object", "additionalProperties": {"type": ["string", "boolean", "number"]}}
 
 
-def _normalise(url: str) -> str:
-    """Return the URL in the one form that stands for it."""
-    return str(read_url(url))
+def _check_url(url: str) -> str:
+    read_url(url)
+    return url
 
 
 class FsspecSource(Source):
@@ -22,7 +22,7 @@ class FsspecSource(Source):
 
     url: Annotated[
         str,
-        AfterValidator(_normalise),
+        AfterValidator(_check_url),
         Field(
             description="What is read: `PROTOCOL://HOST/PATH` or `PROTOCOL://BUCKET/PATH`. A folder, of which all "
             "that lies below is read, or one file. A web server's folder ends in `/`. No user, no password, no query.",

@@ -135,7 +135,7 @@ class _Web:
         """Return the files that the source asks for, never none."""
         path = self._source.address.path
         if path and not path.endswith("/"):
-            self._urls = {unquote(path.rpartition("/")[2]): self._source.url}
+            self._urls = {unquote(path.rpartition("/")[2]): self._source.location}
         else:
             self._urls = await self._list_folders()
         files = select_files(self._remote_files(), self._source, self._limits)
@@ -166,7 +166,7 @@ class _Web:
     async def _list_folders(self) -> dict[str, str]:
         """Return the URL of every file below the source by its path, from the pages of all folders."""
         found: dict[str, str] = {}
-        folders = {"": self._source.url}
+        folders = {"": self._source.location}
         seen = {""}
         most = most_listed(self._limits)
         while folders:
