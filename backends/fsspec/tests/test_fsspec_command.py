@@ -111,7 +111,13 @@ def test_discovery_loads_no_backend_for_its_settings(sidecar: Sidecar) -> None:
     """It looks at every repository of the instance."""
     write(sidecar, "fsspec-source.yaml", "url: https://charts.example.com/\n")
 
-    command = [sys.executable, "-X", "importtime", Path(sys.executable).with_name("cmp-core"), "discover"]
+    command: list[str | Path] = [
+        sys.executable,
+        "-X",
+        "importtime",
+        Path(sys.executable).with_name("cmp-core"),
+        "discover",
+    ]
     variables = {"PATH": os.defpath, "CMP_BACKENDS_FSSPEC_ALLOW": "https://x"}
     result = subprocess.run(command, cwd=sidecar.app, env=variables, capture_output=True, check=False)
 
