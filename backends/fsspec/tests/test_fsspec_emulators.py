@@ -20,7 +20,9 @@ from cmp_backend_fsspec.pieces import PIECE_BYTES, PieceReader
 
 from cmp_core import BuildEnvironment, IntegrityError, LimitExceededError, TransientFetchError
 from cmp_core.testing import BackendContract
-from tools import binaries, emulators
+
+binaries = pytest.importorskip("tools.binaries", reason="the emulators belong to the checkout")
+emulators = pytest.importorskip("tools.emulators")
 
 pytestmark = pytest.mark.e2e
 

@@ -74,7 +74,10 @@ def test_an_entry_allows_what_it_says(allowed: str, url: str, covers: bool) -> N
         ({"allow": ["https://"]}, "`allow` holds `https://`, which allows nothing"),
         ({"allow": ["file://*"]}, "`allow` holds the protocol `file`, which reads the sidecar's own disk"),
         ({"allow": ["s3://bucket"]}, "`allow` holds the protocol `s3`, which the s3 backend reads"),
-        ({"allow": ["https://h:*"]}, "`allow` holds `https://h:*`: write the port out"),
+        ({"allow": ["https://h:*"]}, "`allow` holds `https://h:*`, which names no host: write `HOST` or `HOST:PORT`"),
+        ({"allow": ["https://H"]}, "`allow` holds `https://H`, which names no host"),
+        ({"allow": ["https://u:p@h"]}, "`allow` holds `https://u:p@h`, which names no host"),
+        ({"allow": ["https://[::1]"]}, "`allow` holds `https://[::1]`, which names no host"),
         ({"options": ["tls"]}, "`options` holds `tls`, which names no option: write `PROTOCOL.OPTION`"),
         ({"options": ["gs.endpoint_url"]}, "`options` holds `gs.endpoint_url`: the options of gs are fixed"),
         ({"options": ["ftp.password"]}, "`options` holds `ftp.password`, which could carry a secret or lead elsewhere"),
@@ -139,6 +142,17 @@ def test_a_pattern_does_not_open_the_inside(fetching: Any, web: Any) -> None:
 
     for message in (by_name, by_address):
         assert "leads to the inside address 127.0.0.1" in message or "leads to the inside address ::1" in message
+    assert web.asked == []
+
+
+def test_a_host_is_named_for_its_own_port_and_protocol_only(fetching: Any, web: Any) -> None:
+    """What listens beside it is another service."""
+    port = web.server_port
+    fetching.allow = [f"http://*:{port}", f"gs://localhost:{port}", "http://localhost", f"http://localhost:{port + 1}"]
+
+    message = refusal(fetching, f"http://localhost:{port}/a.yaml")
+
+    assert "names the host only by a pattern" in message or "name the host only by a pattern" in message
     assert web.asked == []
 
 

@@ -13,6 +13,7 @@ from cmp_backend_fsspec.pages import links_of
 
 from cmp_core import (
     CmpError,
+    ConfigError,
     FetchError,
     IntegrityError,
     LimitExceededError,
@@ -352,6 +353,15 @@ def test_a_proxy_of_the_sidecar_is_used(fetching: Any, web: Any) -> None:
     fetching(f"{web.url}/b.yaml")
 
     assert fetching.kept() == {"a.yaml": b"kind: A\n", "b.yaml": b"kind: B\n"}
+
+
+def test_a_proxy_that_is_no_url_is_told(fetching: Any, web: Any) -> None:
+    """Without its value, which may hold a password."""
+    fetching.variables = {"https_proxy": "secret@proxy"}
+
+    with pytest.raises(ConfigError, match="HTTPS_PROXY is no URL of a proxy") as caught:
+        fetching(f"{web.url}/a.yaml")
+    assert "secret" not in str(caught.value)
 
 
 def test_a_certificate_that_nobody_vouches_for_is_told(fetching: Any, web: Any) -> None:

@@ -36,6 +36,7 @@ def open_gcs(source: FsspecSource, options: Mapping[str, Any], environment: Buil
         requests_timeout=aiohttp.ClientTimeout(
             total=None, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout
         ),
+        session_kwargs={"trust_env": True},  # the sidecar's proxy
         skip_instance_cache=True,
         token=token,
         use_listings_cache=False,

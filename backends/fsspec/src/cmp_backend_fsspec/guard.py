@@ -70,8 +70,8 @@ class GuardedResolver(AbstractResolver):
     What is checked is what is connected to: a name that resolves otherwise the next time gains nothing.
     """
 
-    def __init__(self, named: Iterable[str]) -> None:
-        """Let the `named` hosts lie inside."""
+    def __init__(self, named: Iterable[tuple[str, int]]) -> None:
+        """Let the `named` hosts lie inside, each with its port."""
         self._named = frozenset(named)
         self._resolver = aiohttp.ThreadedResolver()
 
@@ -83,7 +83,7 @@ class GuardedResolver(AbstractResolver):
         """
         found = await self._resolver.resolve(host, port, family)  # type: ignore[arg-type]  # as above
         for entry in found:
-            check_address(entry["host"], host, names_host=host in self._named)
+            check_address(entry["host"], host, names_host=(host, port) in self._named)
         return found
 
     async def close(self) -> None:

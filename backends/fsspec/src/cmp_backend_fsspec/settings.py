@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from cmp_backend_fsspec.address import Address
-from cmp_backend_fsspec.protocols import AZURE, PROTOCOLS, refusal_of
+from cmp_backend_fsspec.protocols import AZURE, PROTOCOLS, WEB, refusal_of
 from cmp_backend_fsspec.source import FsspecSource
 from cmp_core import BuildEnvironment, PolicyError, StrictModel
 from cmp_core.transfer import quote_path
@@ -17,6 +17,7 @@ NAME = "fsspec"
 """The backend's name."""
 
 _ALLOWED = re.compile(r"(?P<protocol>[a-z][a-z0-9+.-]*)://(?P<authority>[^/\s?#]+)(?:/(?P<path>[^\s?#]*))?")
+_WEB_AUTHORITY = re.compile(r"[a-z0-9*._-]+(?::[1-9][0-9]{0,4})?")
 _OPTION = re.compile(r"(?P<protocol>[a-z][a-z0-9+-]*)\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 _SECRETS = re.compile(r"(?i)pass|secret|token|key|credential|auth|cookie")
 _REACHES = re.compile(r"(?i)url|host|endpoint|proxy|path|file|dir|^fs$|protocol|config|loop|kwargs|session|client")
@@ -38,8 +39,14 @@ class Allowance:
 
     @property
     def names_host(self) -> bool:
-        """Whether it names one host, so that the operator knows where it lies."""
-        return "*" not in self.authority
+        """Whether it names one web server, so that the operator knows where it lies."""
+        return self.protocol in WEB and "*" not in self.authority
+
+    @property
+    def host_and_port(self) -> tuple[str, int]:
+        """The web server that it names."""
+        host, _, port = self.authority.partition(":")
+        return host, int(port or {"http": 80}.get(self.protocol, 443))
 
     def covers(self, address: Address) -> bool:
         """Tell whether it allows a URL."""
@@ -65,9 +72,12 @@ def read_allowance(text: str) -> Allowance:
     protocol = found["protocol"]
     if reason := refusal_of(protocol):
         raise ValueError(f"holds the protocol `{protocol}`, which {reason}")
+    if protocol in WEB and not _WEB_AUTHORITY.fullmatch(found["authority"]):
+        raise ValueError(
+            f"holds {quote_path(text)}, which names no host: write `HOST` or `HOST:PORT`, in small letters and with "
+            "the port in digits"
+        )
     authority = found["authority"].removesuffix({"http": ":80", "https": ":443"}.get(protocol, "/"))
-    if "*" in authority.rpartition(":")[2] and ":" in authority and protocol in {"http", "https"}:
-        raise ValueError(f"holds {quote_path(text)}: write the port out")
     return Allowance(protocol, authority, (found["path"] or "").removesuffix("/"))
 
 

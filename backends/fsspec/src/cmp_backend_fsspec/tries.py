@@ -51,9 +51,10 @@ class Tries:
                 meaning = error if isinstance(error, CmpError) else explain(error, place or self.place)
                 if meaning is None:
                     raise
+                cause = None if meaning is error else error
                 pause = random.uniform(0.5, 1) * min(2.0 ** (attempt - 1), LONGEST_PAUSE)  # noqa: S311  # spreads load
                 if not meaning.retryable or attempt >= self.most or pause >= self.deadline.remaining():
-                    raise meaning from error
+                    raise meaning from cause
                 _log.debug("%s: trying again", meaning)
             await asyncio.sleep(pause)
             attempt += 1

@@ -1,6 +1,7 @@
 """Own the reading of web servers: one file, or a folder by the pages that list it, and never past what is allowed."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from cmp_backend_fsspec.tries import Tries
 from cmp_core import (
     Artifact,
     BuildEnvironment,
+    ConfigError,
     FetchError,
     IntegrityError,
     LimitExceededError,
@@ -47,6 +49,7 @@ MOST_PAGE_BYTES = 4 * 2**20
 MOST_FOLDERS = 1000
 """How many folders one source may list."""
 
+_PROXY = re.compile(r"https?://(?:[^\s/?#@]*@)?[A-Za-z0-9._-]+(?::[0-9]{1,5})?/?")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PLAIN = frozenset({"", "identity"})
 
@@ -89,8 +92,9 @@ async def _open(
 ) -> AsyncIterator["_Web"]:
     settings = environment.settings
     proxies = _proxies(environment.variables)
-    named = {allowance.authority.partition(":")[0] for allowance in allowances if allowance.names_host}
-    named |= {host for proxy in proxies.values() if (host := URL(proxy).host)}
+    named = [allowance.host_and_port for allowance in allowances if allowance.names_host]
+    own_proxies = [URL(proxies.get(scheme, "")) for scheme in ("http", "https")]
+    named += [(proxy.host or "", proxy.port or 0) for proxy in own_proxies]
     connector = aiohttp.TCPConnector(limit=settings.max_connections, resolver=GuardedResolver(named))
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=settings.connect_timeout, sock_read=settings.read_timeout)
     async with aiohttp.ClientSession(
@@ -105,9 +109,16 @@ async def _open(
 
 
 def _proxies(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the proxies that the sidecar's variables name, and ``no``: which hosts do without."""
+    """Return the proxies that the sidecar's variables name, and ``no``: which hosts do without.
+
+    Raises:
+        ConfigError: A variable holds something else than a URL.
+    """
     names = ("http_proxy", "https_proxy", "no_proxy")
     found = {name.removesuffix("_proxy"): variables.get(name) or variables.get(name.upper()) or "" for name in names}
+    for name in ("http", "https"):
+        if found[name] and not _PROXY.fullmatch(found[name]):
+            raise ConfigError(f"{name.upper()}_PROXY is no URL of a proxy: write `http://HOST:PORT`, or unset it")
     return {name: value for name, value in found.items() if value}
 
 
@@ -246,8 +257,8 @@ class _Web:
         """Check a host that is written as an address, since nobody resolves it."""
         host = url.host or ""
         if is_address(host):
-            named = any(item.names_host and item.authority.partition(":")[0] == host for item in self._allowances)
-            check_address(host, host, names_host=named)
+            named = {item.host_and_port for item in self._allowances if item.names_host}
+            check_address(host, host, names_host=(host, url.port or 0) in named)
 
     def _proxy_for(self, url: URL) -> str | None:
         proxy = self._proxies.get(url.scheme)
