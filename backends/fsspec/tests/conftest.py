@@ -39,6 +39,8 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer_with(b"no such file", status=404)
 
+    do_HEAD = do_GET  # noqa: N815  # as the standard library has it
+
     def answer_page(self, path: str) -> None:
         """List a folder with the links that Apache and nginx have beside its files."""
         folder = unquote(path)

@@ -6,7 +6,10 @@ import itertools
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -27,6 +30,7 @@ emulators = pytest.importorskip("tools.emulators")
 pytestmark = pytest.mark.e2e
 
 BUCKET = "test-bucket"
+MANIFEST = b"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: demo\n"
 WRONG_KEY = "d3Jvbmcta2V5LW9mLXRoZS10ZXN0cy1vZi1jbXAtY29yZS0wMDAwMDAwMDAwMDA="
 
 
@@ -342,3 +346,63 @@ def test_what_changes_after_the_listing_is_noticed(
     with pytest.raises(TransientFetchError, match="changed while it was read"):
         fetching(f"{service}://{BUCKET}/{prefix}")
     assert fetching.kept() == {}
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """A function that runs `cmp-core generate` on a URL, with further variables."""
+
+    def run(url: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        (tmp_path / "fsspec-source.yaml").write_text(f"url: {url}\n", encoding="utf-8")
+        own = {"CMP_BACKENDS_FSSPEC_ALLOW": "gs://*,az://*", "HOME": str(tmp_path), "PATH": os.defpath}
+        program = Path(sys.executable).with_name("cmp-core")
+        return subprocess.run(
+            [program, "generate"],
+            cwd=tmp_path,
+            env=own | variables,
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=60,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("service", ["gs", "az"])
+def test_the_command_says_no_more_than_it_must(service: str, command: Any, gcs: Gcs, container: Any) -> None:
+    """The libraries print nothing when they are loaded, used, and closed at the end of the process."""
+    gcs.put("command/a.yaml", MANIFEST)
+    container.upload_blob("command/a.yaml", MANIFEST, overwrite=True)
+    variables = {"AZURE_STORAGE_CONNECTION_STRING": os.environ["AZURE_STORAGE_CONNECTION_STRING"], **gcs.variables}
+
+    result = command(f"{service}://{BUCKET}/command", **variables)
+    missing = command(f"{service}://{BUCKET}/missing", **variables)
+
+    assert (result.returncode, result.stdout) == (0, f"---\n{MANIFEST.decode()}"), result.stderr
+    assert (missing.returncode, missing.stdout) == (66, "")
+    starts = ["fetching ", "fetched 1 files", "rendered 1 manifests", "fetching ", "error: "]
+    lines = [*result.stderr.splitlines(), *missing.stderr.splitlines()]
+    assert len(lines) == len(starts), lines
+    assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True)), lines
+
+
+@pytest.mark.parametrize("service", ["gs", "az"])
+def test_the_deadline_ends_a_service_that_is_silent(service: str, command: Any, web: Any) -> None:
+    """Whatever the library would wait for, and whatever it leaves behind."""
+    web.answer_all = lambda handler: handler.rfile.read(1)
+    connection = emulators.connection_string(web.server_port)
+    patience = {"CMP_TIMEOUT": "4", "CMP_READ_TIMEOUT": "60"}
+    started = time.monotonic()
+
+    result = command(
+        f"{service}://{BUCKET}/apps",
+        STORAGE_EMULATOR_HOST=web.url,
+        AZURE_STORAGE_CONNECTION_STRING=connection,
+        **patience,
+    )
+
+    assert (result.returncode, result.stdout) == (75, "")
+    assert f"stopped after 4 s while fetching {service}://{BUCKET}/apps" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert time.monotonic() - started < 4 + 3

@@ -214,6 +214,7 @@ def status(number: int, **headers: str) -> Answer:
         (status(410), SourceNotFoundError, "(status 410)"),
         (status(429), TransientFetchError, "was throttled (status 429)"),
         (status(500), TransientFetchError, "failed on the service's side (status 500)"),
+        (status(501), FetchError, "does not know such requests (status 501)"),
         (status(503), TransientFetchError, "(status 503)"),
         (status(206), FetchError, "could not be read (status 206)"),
         (status(204), FetchError, "could not be read (status 204)"),

@@ -129,6 +129,7 @@ _STATUSES = (
         TransientFetchError,
         "was throttled (status {status}): read fewer files, or ask again later",
     ),
+    _StatusRow({501, 505}, FetchError, "does not know such requests (status {status}): check `url` and its protocol"),
     _StatusRow(range(500, 600), TransientFetchError, "failed on the service's side (status {status}): ask again later"),
     _StatusRow(range(300, 400), FetchError, "leads elsewhere (status {status}): name the place itself in `url`"),
     _StatusRow(range(200, 500), FetchError, "could not be read (status {status}): check `url` and `options`"),
