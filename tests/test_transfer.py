@@ -1,6 +1,7 @@
 """The copy from a remote store to the disk: bounded, whole or not at all."""
 
 import asyncio
+import io
 import itertools
 import os
 import random
@@ -605,6 +606,34 @@ def test_a_file_of_unknown_size_needs_a_source_whose_limits_hold(destination: Pa
         copy([RemoteFile("a", UNKNOWN_SIZE, "e")], reader({"a": b"x"}), destination)
 
     assert tree(destination) == {}
+
+
+class RootlessFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec publishes no types
+    """A filesystem whose root is the empty path, as those of repositories are, with Git's hash of each file."""
+
+    cachable = False
+
+    def ls(self, path: str, **_: Any) -> list[Any]:
+        """List one file at the root, and one in a folder."""
+        nested = {"name": "a/b.yaml", "type": "file", "size": 1, "sha": "2"}
+        plain = {"name": "c.yaml", "type": "file", "size": 1, "sha": "1"}
+        folder = {"name": "a", "type": "directory", "size": 0}
+        return {"": [folder, plain], "a": [nested], "c.yaml": [plain]}[path]
+
+    def _open(self, path: str, *_: Any, **__: Any) -> io.BytesIO:
+        return io.BytesIO({"a/b.yaml": b"b", "c.yaml": b"c"}[path])
+
+
+@pytest.mark.parametrize(
+    ("root", "files"),
+    [("", {"a/b.yaml": b"b", "c.yaml": b"c"}), ("a", {"b.yaml": b"b"}), ("c.yaml", {"c.yaml": b"c"})],
+)
+def test_the_root_may_be_the_empty_path(destination: Path, root: str, files: dict[str, bytes]) -> None:
+    """Nothing stands before its files then; the hashes of Git are tags."""
+    artifact = copy_local(root, destination, filesystem=RootlessFileSystem())
+
+    assert {path: (destination / path).read_bytes() for path in artifact.files} == files
+    assert artifact.revision != artifact.digest
 
 
 class BottomlessFileSystem(LocalFileSystem):  # type: ignore[misc]  # fsspec publishes no types

@@ -350,10 +350,11 @@ def test_what_changes_after_the_listing_is_noticed(
 
 @pytest.fixture
 def command(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """A function that runs `cmp-core generate` on a URL, with further variables."""
+    """A function that runs `cmp-core generate` on a URL, or on what lies there, with further variables."""
 
     def run(url: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-        (tmp_path / "fsspec-source.yaml").write_text(f"url: {url}\n", encoding="utf-8")
+        if url:
+            (tmp_path / "fsspec-source.yaml").write_text(f"url: {url}\n", encoding="utf-8")
         own = {"CMP_BACKENDS_FSSPEC_ALLOW": "gs://*,az://*", "HOME": str(tmp_path), "PATH": os.defpath}
         program = Path(sys.executable).with_name("cmp-core")
         return subprocess.run(
@@ -406,3 +407,30 @@ def test_the_deadline_ends_a_service_that_is_silent(service: str, command: Any, 
     assert f"stopped after 4 s while fetching {service}://{BUCKET}/apps" in result.stderr
     assert "Traceback" not in result.stderr
     assert time.monotonic() - started < 4 + 3
+
+
+def test_several_services_are_read_at_once(command: Any, gcs: Gcs, container: Any, web: Any, tmp_path: Path) -> None:
+    """Each in a thread of its own, by libraries that share one loop."""
+    places = {
+        "web": f"{web.url}/m/",
+        "gcs": f"gs://{BUCKET}/m",
+        "azure": f"az://{BUCKET}/m",
+        "more": f"gs://{BUCKET}/m2",
+    }
+    bodies = {name: MANIFEST.replace(b"demo", name.encode()) for name in places}
+    web.files["/m/a.yaml"] = bodies["web"]
+    gcs.put("m/a.yaml", bodies["gcs"])
+    gcs.put("m2/a.yaml", bodies["more"])
+    container.upload_blob("m/a.yaml", bodies["azure"], overwrite=True)
+    sources = "".join(f"  - {{name: {name}, backend: fsspec, url: '{url}'}}\n" for name, url in places.items())
+    (tmp_path / "multi-source.yaml").write_text(f"sources:\n{sources}", encoding="utf-8")
+
+    result = command(
+        "",
+        AZURE_STORAGE_CONNECTION_STRING=os.environ["AZURE_STORAGE_CONNECTION_STRING"],
+        CMP_BACKENDS_FSSPEC_ALLOW=f"{web.url},gs://*,az://*",
+        **gcs.variables,
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.encode() == b"".join(b"---\n" + body for body in bodies.values())
