@@ -255,6 +255,36 @@ def test_names_of_gcs_that_cannot_be_stored_are_refused(gcs: Gcs, in_gcs: Any, p
     assert in_gcs.kept() == {"a.yaml": b"kind: A\n"}
 
 
+ODD_NAMES = (
+    "a#1.yaml",
+    "b?versionid=2.yaml",
+    "c%2e%2e.yaml",
+    "d e.yaml",
+    "ü.yaml",
+    "f&g=+h.yaml",
+    "[i]*{j}.yaml",
+    "k:l.yaml",
+)
+"""Names that a library could take for a part of a URL, a pattern or a version."""
+
+
+def test_odd_names_arrive_as_they_are(
+    gcs: Gcs, container: Any, in_azure: Any, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a slash at the end of the URL means the folder, whatever object is called like it."""
+    bodies = {name: name.encode() for name in ODD_NAMES}
+    in_azure.allow.append("gs://*")
+    in_azure.variables |= gcs.variables
+    for name, body in {**{f"{prefix}/{name}": body for name, body in bodies.items()}, prefix: b"object"}.items():
+        gcs.put(name, body)
+        container.upload_blob(name, body)
+
+    for service in ("gs", "az"):
+        monkeypatch.setattr(in_azure, "destination", in_azure.destination.with_name(service))
+        in_azure(f"{service}://{BUCKET}/{prefix}/")
+        assert in_azure.kept() == bodies
+
+
 def test_a_huge_listing_of_gcs_ends(web: Any, in_gcs: Any, prefix: str) -> None:
     """A bucket can hold any number of objects, and a service can name pages without end."""
     page = json.dumps({"items": [{"name": f"apps/{n}", "size": "1", "generation": "1"} for n in range(1000)]})

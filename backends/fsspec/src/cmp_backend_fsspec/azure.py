@@ -46,6 +46,7 @@ def open_azure(source: FsspecSource, options: Mapping[str, Any], environment: Bu
         most_listed(source.limits.under(settings.limits)),
         environment.deadline,
         anon=options.get("anon"),
+        is_folder=source.is_folder,
         skip_instance_cache=True,
         use_listings_cache=False,
         **({ACCOUNT: account} if account else {}),
@@ -69,18 +70,22 @@ class BoundedAzure(AzureBlobFileSystem):  # type: ignore[misc]  # adlfs publishe
 
     cachable = False
 
-    def __init__(self, client_options: Mapping[str, Any], most: int, deadline: Deadline, **options: Any) -> None:
+    def __init__(
+        self, client_options: Mapping[str, Any], most: int, deadline: Deadline, *, is_folder: bool, **options: Any
+    ) -> None:
         """Open it.
 
         Args:
             client_options: What the SDK's client is told besides.
             most: How many blobs a listing may name.
             deadline: The end of the request.
+            is_folder: Whether the source can be no blob.
             **options: The library's own.
         """
         self._client_options = client_options
         self._most = most
         self._deadline = deadline
+        self._is_folder = is_folder
         self._blobs: dict[str, dict[str, Any]] = {}
         super().__init__(**options)
 
@@ -97,10 +102,15 @@ class BoundedAzure(AzureBlobFileSystem):  # type: ignore[misc]  # adlfs publishe
             self.account_url, credential=None if self.anon else credential, **self._client_options
         )
 
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        """Take a path as it is: the library would cut it at a ``?`` or ``#``."""
+        return path
+
     async def _info(self, path: str, **_: Any) -> dict[str, Any]:
         """Tell what a path is: a blob, or else the folder of whatever lies below."""
         container, _slash, key = path.partition("/")
-        if key:
+        if key and not self._is_folder:
             blob = self.service_client.get_blob_client(container, key)
             try:
                 return self._describe(container, await blob.get_blob_properties())
@@ -112,7 +122,7 @@ class BoundedAzure(AzureBlobFileSystem):  # type: ignore[misc]  # adlfs publishe
     async def _ls(self, path: str, detail: bool = False, **_: Any) -> list[Any]:  # noqa: FBT001, FBT002  # as in fsspec
         """List a folder, or a blob, with everything below."""
         container, _slash, key = path.rstrip("/").partition("/")
-        if key and (entry := await self._info(path))["type"] == "file":
+        if (entry := await self._info(path))["type"] == "file":
             return [entry]
         self._blobs = {}
         listing = self.service_client.get_container_client(container).list_blobs(

@@ -31,6 +31,7 @@ def open_gcs(source: FsspecSource, options: Mapping[str, Any], environment: Buil
         most_listed(source.limits.under(settings.limits)),
         access="read_only",
         endpoint_url=_endpoint(emulator),
+        is_folder=source.is_folder,
         project="",
         requester_pays=options.get("requester_pays", False),
         requests_timeout=aiohttp.ClientTimeout(
@@ -57,17 +58,19 @@ class BoundedGcs(GCSFileSystem):  # type: ignore[misc]  # gcsfs publishes no typ
 
     cachable = False
 
-    def __init__(self, tries: Tries, most: int, **options: Any) -> None:
+    def __init__(self, tries: Tries, most: int, *, is_folder: bool, **options: Any) -> None:
         """Open it.
 
         Args:
             tries: The tries of every request.
             most: How many objects a listing may name.
+            is_folder: Whether the source can be no object.
             **options: The library's own.
         """
         super().__init__(**options)
         self._tries = tries
         self._most = most
+        self._is_folder = is_folder
         self._objects: dict[str, dict[str, Any]] = {}
 
     async def _request(self, method: str, path: str, *args: str, headers: Any = None, **params: Any) -> Any:
@@ -90,7 +93,7 @@ class BoundedGcs(GCSFileSystem):  # type: ignore[misc]  # gcsfs publishes no typ
     async def _info(self, path: str, **_: Any) -> dict[str, Any]:
         """Tell what a path is: an object, or else the folder of whatever lies below."""
         bucket, _slash, key = path.partition("/")
-        if key:
+        if key and not self._is_folder:
             _, _, _, page = await self._request("GET", "b/{}/o", bucket, prefix=key, maxResults=1, fields=_FIELDS)
             items = json.loads(page).get("items", [])
             if items and items[0]["name"] == key:
@@ -100,7 +103,7 @@ class BoundedGcs(GCSFileSystem):  # type: ignore[misc]  # gcsfs publishes no typ
     async def _ls(self, path: str, detail: bool = False, **_: Any) -> list[Any]:  # noqa: FBT001, FBT002  # as in fsspec
         """List a folder, or an object, with everything below."""
         bucket, _slash, key = path.rstrip("/").partition("/")
-        if key and (entry := await self._info(path))["type"] == "file":
+        if (entry := await self._info(path))["type"] == "file":
             return [entry]
         self._objects = {}
         prefix, token = f"{key}/" if key else None, None

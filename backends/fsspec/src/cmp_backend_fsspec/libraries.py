@@ -136,7 +136,7 @@ def _without_own_configuration(protocol: str, environment: BuildEnvironment) -> 
     if protocol in PROTOCOLS:
         return {}
     prefix = f"FSSPEC_{protocol.upper()}"
-    own = {name: value for name, value in environment.variables.items() if name.startswith((f"{prefix}_", prefix))}
+    own = {name: value for name, value in environment.variables.items() if name.startswith(prefix)}
     configured: dict[str, dict[str, Any]] = {}
     set_conf_env(configured, own)
     return dict(configured.get(protocol, {}))

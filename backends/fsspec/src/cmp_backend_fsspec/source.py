@@ -68,6 +68,11 @@ class FsspecSource(Source):
         return address.in_account(self.options[ACCOUNT]) if ACCOUNT in self.options else address
 
     @property
+    def is_folder(self) -> bool:
+        """Whether the URL can name no single file: it ends in a slash, or has no path."""
+        return self.address.path.endswith("/") or not self.address.path
+
+    @property
     def location(self) -> str:
         """Where the source lies: its URL, which holds no secret."""
         return str(self.address)

@@ -144,11 +144,10 @@ class _Web:
 
     async def select_files(self) -> tuple[RemoteFile, ...]:
         """Return the files that the source asks for, never none."""
-        path = self._source.address.path
-        if path and not path.endswith("/"):
-            self._urls = {unquote(path.rpartition("/")[2]): self._source.location}
-        else:
+        if self._source.is_folder:
             self._urls = await self._list_folders()
+        else:
+            self._urls = {unquote(self._source.address.path.rpartition("/")[2]): self._source.location}
         files = select_files(self._remote_files(), self._source, self._limits)
         if not files:
             asked = " that `include` and `exclude` leave" if self._source.include or self._source.exclude else ""
@@ -167,7 +166,10 @@ class _Web:
             async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
                 yield chunk
         except (aiohttp.ClientError, OSError) as error:
-            raise explain(error, _shown(url)) or error from error
+            meaning = explain(error, _shown(url))
+            if meaning is None:
+                raise
+            raise meaning from error
         finally:
             answer.close()
 
