@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from cmp_backend_fsspec import diagnose
+from cmp_backend_fsspec.source import FsspecSource
 
-from cmp_core import BuildEnvironment
-from cmp_core.testing import SDKS, BackendContract
+from cmp_core import BuildEnvironment, PolicyError
+from cmp_core.testing import SDKS, DiagnosisContract
 
 
-class TestFsspecOnTheWeb(BackendContract):
+class TestFsspecOnTheWeb(DiagnosisContract):
     """The shared suite, for folders that a web server lists."""
 
     backend = "fsspec"
@@ -44,3 +46,21 @@ class TestFsspecOnTheWeb(BackendContract):
     def outage(self) -> dict[str, Any]:
         """Name a port that nobody listens on."""
         return {"url": "http://127.0.0.1:1/x/"}
+
+
+def test_a_url_that_is_not_allowed_is_diagnosed_so(web: Any) -> None:
+    """Without a word to the server."""
+    source = FsspecSource.model_validate({"url": f"{web.url}/a.yaml"})
+
+    (finding,) = diagnose(source=source, environment=BuildEnvironment())
+
+    assert (finding.check, finding.outcome, finding.error) == ("allow", "failed", PolicyError)
+    assert f"add `{web.url}` to `backends.fsspec.allow`" in finding.remedy
+    assert web.asked == []
+
+
+def test_a_sidecar_that_allows_nothing_is_told_so() -> None:
+    """Most have no need of it."""
+    (finding,) = diagnose(source=None, environment=BuildEnvironment())
+
+    assert (finding.check, finding.outcome) == ("allow", "skipped")

@@ -22,7 +22,7 @@ from azure.storage.blob import ContainerClient, ContentSettings
 from cmp_backend_fsspec.pieces import PIECE_BYTES, PieceReader
 
 from cmp_core import BuildEnvironment, IntegrityError, LimitExceededError, TransientFetchError
-from cmp_core.testing import BackendContract
+from cmp_core.testing import DiagnosisContract
 
 binaries = pytest.importorskip("tools.binaries", reason="the emulators belong to the checkout")
 emulators = pytest.importorskip("tools.emulators")
@@ -100,7 +100,7 @@ def container(azure_connection: str, monkeypatch: pytest.MonkeyPatch) -> Any:
         yield client
 
 
-class TestFsspecOnGcs(BackendContract):
+class TestFsspecOnGcs(DiagnosisContract):
     """The shared suite, for Google Cloud Storage."""
 
     backend = "fsspec"
@@ -151,7 +151,7 @@ class TestFsspecOnGcs(BackendContract):
         return {"url": f"gs://{BUCKET}/apps"}
 
 
-class TestFsspecOnAzure(BackendContract):
+class TestFsspecOnAzure(DiagnosisContract):
     """The shared suite, for Azure's Blob Storage."""
 
     backend = "fsspec"

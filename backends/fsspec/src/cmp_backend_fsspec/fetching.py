@@ -26,3 +26,18 @@ def fetch_url(source: FsspecSource, destination: Path, environment: BuildEnviron
     from cmp_backend_fsspec.libraries import fetch_with_library  # noqa: PLC0415  # as above
 
     return fetch_with_library(source, destination, environment)
+
+
+def list_source(source: FsspecSource, environment: BuildEnvironment) -> int:
+    """Return how many entries the source lists, after a small read of it; write nothing.
+
+    Raises:
+        CmpError: What a fetch would raise.
+    """
+    if source.address.protocol in WEB:
+        from cmp_backend_fsspec.web import list_web  # noqa: PLC0415  # as above
+
+        return list_web(source, environment, read_settings(environment).allowances())
+    from cmp_backend_fsspec.libraries import list_with_library  # noqa: PLC0415  # as above
+
+    return list_with_library(source, environment)

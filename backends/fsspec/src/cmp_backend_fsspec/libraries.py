@@ -1,5 +1,7 @@
 """Own what is read by a library of fsspec: which class it is, how it is opened, and what its failures mean."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from cmp_core import (
     FetchError,
     IntegrityError,
     PolicyError,
+    SourceNotFoundError,
 )
 from cmp_core.transfer import copy_folder, quote_path
 
@@ -32,9 +35,30 @@ def fetch_with_library(source: FsspecSource, destination: Path, environment: Bui
         PolicyError: It would read the sidecar's disk.
         FetchError: As the hook says.
     """
-    try:
+    with _explained(source, environment):
         filesystem, root = _open(source, environment)
         return copy_folder(filesystem, root, destination, source, environment)
+
+
+def list_with_library(source: FsspecSource, environment: BuildEnvironment) -> int:
+    """Return how many entries the source lists at its root; write nothing.
+
+    Raises:
+        CmpError: As for a fetch.
+    """
+    with _explained(source, environment):
+        filesystem, root = _open(source, environment)
+        entries = len(filesystem.ls(root, detail=True))
+        if not entries:
+            raise SourceNotFoundError(f"{source.location} holds no file: put one there, or check its path")
+        return entries
+
+
+@contextmanager
+def _explained(source: FsspecSource, environment: BuildEnvironment) -> Iterator[None]:
+    """Turn whatever a library raises into one of cmp-core's errors; a defect stays one."""
+    try:
+        yield
     except CmpError as error:
         # What the host takes for a plain error of the system may be one of a library's that says more.
         meaning = explain(error.__cause__, source.location) if _is_vague(error) and error.__cause__ else None

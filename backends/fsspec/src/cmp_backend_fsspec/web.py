@@ -2,9 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import unquote
 from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # typeshed knows no such name
 
@@ -40,6 +41,8 @@ from cmp_core.transfer import (
     select_files,
 )
 
+Result = TypeVar("Result")
+
 MOST_REDIRECTS = 5
 """How often one request may be sent on."""
 
@@ -66,20 +69,44 @@ def fetch_web(
         FetchError: As the hook says.
         PolicyError: A redirect or an address leads past what the operator allows.
     """
-    asyncio.run(_fetch(source, destination, environment, allowances))
+
+    async def fetch(web: "_Web") -> None:
+        files = await web.select_files()
+        await copy_files(files, web.read, destination, environment, source)
+        if await web.select_files() != files:
+            raise TransientFetchError(f"{source.location} changed while it was read: try again")
+
+    asyncio.run(_with_web(fetch, source, environment, allowances))
     return Artifact.from_directory(destination)
 
 
-async def _fetch(
-    source: FsspecSource, destination: Path, environment: BuildEnvironment, allowances: tuple[Allowance, ...]
-) -> None:
+def list_web(source: FsspecSource, environment: BuildEnvironment, allowances: tuple[Allowance, ...]) -> int:
+    """Return how many files the source lists; the first of them is asked for, but not read.
+
+    Raises:
+        FetchError: As for a fetch.
+        PolicyError: A redirect or an address leads past what the operator allows.
+    """
+
+    async def look(web: "_Web") -> int:
+        files = await web.select_files()
+        await anext(web.read(files[0]), b"")
+        return len(files)
+
+    return asyncio.run(_with_web(look, source, environment, allowances))
+
+
+async def _with_web(
+    work: Callable[["_Web"], Awaitable[Result]],
+    source: FsspecSource,
+    environment: BuildEnvironment,
+    allowances: tuple[Allowance, ...],
+) -> Result:
+    """Do some work with the server before the deadline passes."""
     limit = asyncio.timeout(environment.deadline.remaining())
     try:
         async with limit, _open(source, environment, allowances) as web:
-            files = await web.select_files()
-            await copy_files(files, web.read, destination, environment, source)
-            if await web.select_files() != files:
-                raise TransientFetchError(f"{source.location} changed while it was read: try again")
+            return await work(web)
     except (TimeoutError, asyncio.CancelledError):
         if limit.expired():
             raise environment.deadline.error() from None
