@@ -23,12 +23,13 @@ COPY backends/s3 /source/backends/s3
 COPY backends/tarball /source/backends/tarball
 COPY backends/multi /source/backends/multi
 COPY backends/helm /source/backends/helm
+COPY backends/fsspec /source/backends/fsspec
 RUN ["/build/bin/pip", "wheel", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", "/wheels", \
      "/source", "/source/backends/s3", "/source/backends/tarball", "/source/backends/multi", \
-     "/source/backends/helm"]
+     "/source/backends/helm", "/source/backends/fsspec"]
 RUN ["/build/bin/pip", "--python", "/opt/cmp-core", "install", "--no-compile", "--no-deps", "--no-index", \
      "--find-links", "/wheels", "cmp-core", "cmp-backend-s3", "cmp-backend-tarball", \
-     "cmp-backend-multi", "cmp-backend-helm"]
+     "cmp-backend-multi", "cmp-backend-helm", "cmp-backend-fsspec"]
 RUN ["/build/bin/pip", "--python", "/opt/cmp-core", "check"]
 
 # Compiled once, here: the running sidecar cannot write, and would compile every module again at every start.

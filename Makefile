@@ -11,7 +11,7 @@ DOCS := .cache/docs/bin
 BENCHMARK := .cache/benchmark
 CODE := cmp_core backends examples tests tools benchmarks
 PROJECTS := pyproject.toml $(wildcard backends/*/pyproject.toml examples/backend-*/pyproject.toml)
-OWN := cmp-core cmp-backend-s3 cmp-backend-tarball cmp-backend-multi cmp-backend-helm cmp-backend-local
+OWN := cmp-core cmp-backend-s3 cmp-backend-tarball cmp-backend-multi cmp-backend-helm cmp-backend-fsspec cmp-backend-local
 
 # uv shall trust the certificates that the machine trusts, since a proxy may stand in between, and take no Python but the machine's.
 export UV_SYSTEM_CERTS ?= true
@@ -41,6 +41,10 @@ demo-helm: .venv/installed ## The same with a chart, which helm renders with val
 .PHONY: demo-multi
 demo-multi: .venv/installed ## The same with two sources, each with a prefix of its own
 	@$(BIN)/python tools/demo.py multi
+
+.PHONY: demo-fsspec
+demo-fsspec: .venv/installed ## The same with a web server, which the operator allows
+	@$(BIN)/python tools/demo.py fsspec
 
 .PHONY: demo-kustomize
 demo-kustomize: .venv/installed ## The same with an overlay, which kustomize builds
@@ -93,8 +97,9 @@ wheels: .venv/installed ## Build the wheels into dist/, for whoever writes a bac
 	done
 
 .PHONY: tools
-tools: .venv/installed ## Build what the end-to-end tests need and PyPI does not have, with Go; about ten minutes, once
+tools: .venv/installed ## Bring what the end-to-end tests need and PyPI does not have, with Go and npm; about ten minutes, once
 	@$(BIN)/python -m tools.binaries
+	@$(BIN)/python -m tools.emulators
 
 .PHONY: e2e
 e2e: test-s3 ## Run the end-to-end tests: two S3 servers, the genuine argocd-cmp-server, faults, races

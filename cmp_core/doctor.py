@@ -8,7 +8,7 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from itertools import chain
@@ -36,7 +36,7 @@ from cmp_core.redact import Redactor, secret_values
 from cmp_core.report import Report
 from cmp_core.request import Request, read_request
 from cmp_core.scratch import Scratch
-from cmp_core.settings import Settings, load_settings, setting_variables
+from cmp_core.settings import Settings, load_settings, overriding_variables
 from cmp_core.store import NoStateError, require_state_directory
 
 MOST_FINDINGS = 100
@@ -114,6 +114,8 @@ def diagnose(path: Path | None, surroundings: Surroundings, report: Report, last
 def _examine(path: Path | None, surroundings: Surroundings) -> Iterator[Finding]:
     yield surroundings.settings
     backends = yield from _check_backends(surroundings.environment.settings)
+    if surroundings.has_settings:
+        yield from _check_backend_settings(backends, surroundings.environment)
     yield from _check_tools(backend.installed for backend in backends)
     yield _check_state(surroundings)
     request = yield from _check_trigger_file(path, surroundings)
@@ -128,8 +130,7 @@ def _examine(path: Path | None, surroundings: Surroundings) -> Iterator[Finding]
 def _describe_settings(variables: Mapping[str, str]) -> str:
     """Tell where valid settings come from."""
     path = settings_path(variables, host.SETTINGS_PATH)
-    names = [name for name in setting_variables() if variables.get(name)]
-    origins = [*([str(path)] if path.exists() else []), *names]
+    origins = [*([str(path)] if path.exists() else []), *overriding_variables(variables)]
     if not origins:
         return f"the defaults, since there is neither {path} nor a CMP_* variable"
     return f"valid, from {', '.join(origins)}; the defaults for the rest"
@@ -205,6 +206,15 @@ def _check_backends(settings: Settings) -> Generator[Finding, None, list[Backend
             loaded.append(backend)
             yield Finding("backends", "ok", f"{backend.installed} reads `{backend.installed.trigger_file}`")
     return loaded
+
+
+def _check_backend_settings(backends: Iterable[Backend], environment: BuildEnvironment) -> Iterator[Finding]:
+    """Check what the operator has set for single backends; there is nothing to say where it is in order."""
+    for backend in backends:
+        try:
+            backend.check_settings(environment)
+        except SettingsError as error:
+            yield Finding.of_error("settings", error)
 
 
 def _check_tools(backends: Iterator[InstalledBackend]) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from cmp_core.artifact import Artifact
 from cmp_core.documents import Document
 from cmp_core.environment import BuildEnvironment
 from cmp_core.finding import Finding
-from cmp_core.models import NestedSource, Source
+from cmp_core.models import NestedSource, Source, StrictModel
 
 PROJECT = "cmp_core"
 
@@ -79,6 +79,21 @@ def source_model() -> type[Source]:  # type: ignore[empty-body]  # a hook spec h
         descriptions and examples become the schema, the parameters in Argo CD's UI and the
         error messages; its class name is the ``kind`` of the trigger file. A validator's ``ValueError``
         goes on where the key's name ends: "is no bucket name: write …".
+    """
+
+
+@hookspec(firstresult=True)
+def settings_model() -> type[StrictModel]:  # type: ignore[empty-body]  # a hook spec has no body
+    """Return the model of what the operator of the sidecar decides for this backend alone.
+
+    Optional: without it the operator can set nothing for the backend. The settings stand below ``backends.NAME`` of
+    the operator's settings, and ``environment.settings.of(NAME, model)`` returns them. They are checked before
+    every `fetch` and by ``cmp-core doctor``. As for `source_model`, import no SDK.
+
+    Returns:
+        A subclass of `StrictModel` in which every field has a default and a description. A key of the file or of a
+        variable, ``CMP_BACKENDS_NAME_KEY``, that it does not have is an error. A list may be one text with commas
+        in a variable.
     """
 
 

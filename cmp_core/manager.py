@@ -20,7 +20,7 @@ from cmp_core.finding import Finding
 from cmp_core.hookspecs import PROJECT, FetchNested, RenderNested, hookimpl
 from cmp_core.installed import InstalledBackend
 from cmp_core.kustomize import holds_kustomization, render_kustomization
-from cmp_core.models import Source
+from cmp_core.models import Source, StrictModel
 from cmp_core.render import render_plain
 from cmp_core.selection import check_totals
 from cmp_core.validation import closest, echo
@@ -50,13 +50,26 @@ class Backend:
         model: The model of its trigger file.
         renders: Whether it renders by itself, so that `render` of a source means nothing to it.
         hooks: The names of the hooks that it implements, in the order of their specs.
+        settings_model: The model of the operator's settings for it, or None where it has none.
     """
 
     installed: InstalledBackend
     model: type[Source]
     renders: bool
     hooks: tuple[str, ...]
+    settings_model: type[StrictModel] | None
     _hooks: Any
+
+    def check_settings(self, environment: BuildEnvironment) -> None:
+        """Check what the operator has set for this backend alone.
+
+        Raises:
+            SettingsError: It is wrong.
+        """
+        if self.settings_model is None:
+            environment.settings.check_unused(self.installed.name)
+        else:
+            environment.settings.of(self.installed.name, self.settings_model)
 
     def fetch(
         self, source: Source, destination: Path, environment: BuildEnvironment, fetch_nested: FetchNested
@@ -64,9 +77,11 @@ class Backend:
         """Call the backend's `fetch` and check that it returned what it filled.
 
         Raises:
+            SettingsError: The operator's settings for the backend are wrong.
             FetchError: The source could not be fetched.
             CmpError: The backend has a defect.
         """
+        self.check_settings(environment)
         artifact: object = self._call(
             "fetch",
             environment,
@@ -152,7 +167,8 @@ def load_backend(installed: InstalledBackend) -> Backend:
     renders = _renders(manager)
     if not renders:
         manager.register(_DefaultRender())
-    return Backend(installed, _load_model(installed, manager), renders, hooks, manager.hook)
+    model = _load_model(installed, manager)
+    return Backend(installed, model, renders, hooks, _load_settings_model(installed, manager), manager.hook)
 
 
 def _import(installed: InstalledBackend) -> object:
@@ -199,6 +215,25 @@ def _load_model(installed: InstalledBackend, manager: pluggy.PluginManager) -> t
         raise BackendLoadError(f"{installed}: `source_model` must return a subclass of Source, not {echo(model)}")
     if model.location is Source.location:
         raise BackendLoadError(f"{installed}: `{model.__name__}` lacks `location`: define the property")
+    return model
+
+
+def _load_settings_model(installed: InstalledBackend, manager: pluggy.PluginManager) -> type[StrictModel] | None:
+    if not manager.hook.settings_model.get_hookimpls():
+        return None
+    try:
+        model = manager.hook.settings_model()
+    except (Exception, SystemExit) as error:  # a stranger's code may raise anything
+        raise BackendLoadError(
+            f"{installed}: `settings_model` failed: {_told(error)}: ask the authors of {installed.distribution}"
+        ) from error
+    if not (isinstance(model, type) and issubclass(model, StrictModel)):
+        raise BackendLoadError(
+            f"{installed}: `settings_model` must return a subclass of StrictModel, not {echo(model)}"
+        )
+    required = [name for name, field in model.model_fields.items() if field.is_required()]
+    if required:
+        raise BackendLoadError(f"{installed}: `{model.__name__}.{required[0]}` lacks a default: give it one")
     return model
 
 

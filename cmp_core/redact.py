@@ -11,7 +11,9 @@ from urllib.parse import quote, quote_plus
 MASK = "[redacted]"
 
 _SHORTEST_SECRET = 6
-_SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|PASSWD|PRIVATE_KEY|CREDENTIAL|API_?KEY", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"SECRET|TOKEN|PASSWORD|PASSWD|PRIVATE_KEY|CREDENTIAL|CONNECTION_STRING|API_?KEY|ACCOUNT_KEY", re.IGNORECASE
+)
 _URL_PASSWORD = re.compile(r"\w+://[^\s/:@]*:([^\s@]+)@")
 _HARMLESS_NAME = re.compile(r"(_FILE|_PATH|_URI|_URL|_DURATION|_EXPIRATION)$")
 _RANDOM = r"(?=[^\s'\"<>`,;]*(?:\d|[a-z][A-Z]|[=+/_~]|[^\s'\"<>`,;]{20}))"

@@ -17,13 +17,17 @@ _LONGEST_PART = 255
 _LONGEST_ECHO = 200
 
 
+UNKNOWN_SIZE = -1
+"""The size of a file of which a listing does not tell how large it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
     """One file as a remote listing names it.
 
     Attributes:
         path: Its path below the source's root, with ``/`` between its parts; not to be trusted.
-        size: Its bytes.
+        size: Its bytes, or `UNKNOWN_SIZE` where the listing does not tell.
         etag: What changes when its content changes.
     """
 
@@ -66,10 +70,15 @@ def select_files(files: Iterable[RemoteFile], source: Source, limits: Limits) ->
             continue
         check_path(file.path)
         selected.append(file)
-        total += file.size
+        total += announced_size(file)
         check_limits(file, len(selected), total, source, limits)
     _check_tree(selected)
     return tuple(sorted(selected, key=lambda file: byte_order(file.path)))
+
+
+def announced_size(file: RemoteFile) -> int:
+    """Return the bytes that a listing announces of a file: none where it does not tell."""
+    return 0 if file.size == UNKNOWN_SIZE else file.size
 
 
 def check_totals(objects: int, size: int, source: Source, limits: Limits) -> None:
@@ -124,10 +133,11 @@ def check_limits(file: RemoteFile, count: int, total: int, source: Source, limit
         source: The source.
         limits: The limits in force.
     """
-    name = f"{quote_path(file.path)} ({file.size} bytes)"
-    if file.size < 0:
-        raise IntegrityError(f"{quote_path(file.path)} in {source.location} is listed without its size: exclude it")
-    if file.size > limits.object_bytes:
+    size = announced_size(file)
+    name = quote_path(file.path) + ("" if file.size == UNKNOWN_SIZE else f" ({size} bytes)")
+    if size < 0:
+        raise IntegrityError(f"{quote_path(file.path)} in {source.location} is listed with a size below 0: exclude it")
+    if size > limits.object_bytes:
         raise LimitExceededError(
             f"{name} in {source.location} is larger than the {limits.object_bytes} bytes that one object may have: "
             f"{_remedy('object_bytes', source, limits)}"

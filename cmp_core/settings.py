@@ -1,11 +1,12 @@
 """Own the operator's settings: one YAML file, and `CMP_*` variables that override it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PrivateAttr
+from pydantic.alias_generators import to_camel
 
 from cmp_core.bootstrap import (
     DEFAULT_TIMEOUT,
@@ -17,12 +18,21 @@ from cmp_core.bootstrap import (
     LogLevel,
     read_settings_file,
     settings_path,
+    variable_name,
     variable_of,
 )
 from cmp_core.errors import SettingsError
+from cmp_core.installed import installed_backends
 from cmp_core.models import Limits, Quantity, StrictModel
 from cmp_core.strictyaml import KeyPath, YamlTree
-from cmp_core.validation import Problem, alias_of, raise_problems, unknown_key, validate
+from cmp_core.validation import Problem, alias_of, collection_type, raise_problems, unknown_key, validate
+
+BACKENDS = "backends"
+"""The key below which each backend has its own settings."""
+
+BackendSettings = TypeVar("BackendSettings", bound=StrictModel)
+
+_BACKENDS_PREFIX = f"{variable_of(BACKENDS)}_"
 
 _KUBERNETES_SERVICE_LINK = re.compile(
     r"CMP_(\w+_)?(SERVICE_(HOST|PORT)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)(_\w+)?"
@@ -123,6 +133,56 @@ class Settings(StrictModel):
         Field(description="How much goes to stderr. `debug` adds the libraries' own messages and tracebacks."),
     ] = "info"
     log_format: Annotated[LogFormat, Field(description="How a line on stderr is written.")] = "text"
+    backends: Annotated[
+        dict[str, dict[str, Any]],
+        Field(
+            description="What single backends are told besides, each under its name. A backend's own page says which "
+            "keys it has.",
+            examples=[{"fsspec": {"allow": ["https://charts.example.com"]}}],
+        ),
+    ] = {}  # noqa: RUF012  # pydantic copies it for each instance
+    _origins: dict[KeyPath, str] = PrivateAttr(default_factory=dict)
+
+    def of(self, backend: str, model: type[BackendSettings]) -> BackendSettings:
+        """Return what the operator has set for one backend.
+
+        Args:
+            backend: The backend's name.
+            model: What `settings_model` of that backend returns.
+
+        Raises:
+            SettingsError: It is wrong; all problems at once, each with its place.
+        """
+        values = dict(self.backends.get(backend, {}))
+        for name, field in model.model_fields.items():
+            key = alias_of(name, field)
+            if isinstance(values.get(key), str) and collection_type(field) == "array":
+                values[key] = self._split(values[key], (BACKENDS, backend, key))
+        settings, problems = validate(model, values, lambda keys: self._place_of((BACKENDS, backend, *keys)))
+        raise_problems(
+            [Problem(place, f"`{BACKENDS}.{backend}`: {message}") for place, message in problems], SettingsError
+        )
+        assert settings is not None  # noqa: S101  # validate() returns a model where it returns no problem
+        return settings
+
+    def check_unused(self, backend: str) -> None:
+        """Raise `SettingsError` if the operator has set something for a backend that has no settings."""
+        if self.backends.get(backend):
+            raise SettingsError(
+                f"{self._place_of((BACKENDS, backend))}: `{BACKENDS}.{backend}` is set, but this backend has no "
+                "settings: remove it"
+            )
+
+    def _split(self, text: str, keys: KeyPath) -> object:
+        """Return the list that a variable holds, with commas between its items; in the file a list is a list."""
+        if not self._origins.get(keys, "").startswith(PREFIX):
+            return text
+        return [item for item in map(str.strip, text.split(",")) if item]
+
+    def _place_of(self, keys: KeyPath) -> str:
+        while keys and keys not in self._origins:
+            keys = keys[:-1]
+        return self._origins.get(keys, "settings")
 
 
 def load_settings(variables: Mapping[str, str], default_path: Path) -> Settings:
@@ -151,16 +211,26 @@ def load_settings(variables: Mapping[str, str], default_path: Path) -> Settings:
         return overrides.get(keys) or f"{path}:{tree.line(keys)}"
 
     settings, complaints = validate(Settings, values, place_of)
-    raise_problems([*problems, *complaints], SettingsError)
+    raise_problems([*problems, *complaints, *_unknown_backends(values, place_of)], SettingsError)
     assert settings is not None  # noqa: S101  # validate() returns a model where it returns no problem
+    origins = {keys: f"{path}:{line}" for keys, line in tree.lines.items() if keys[0] == BACKENDS}
+    settings._origins.update(origins)  # noqa: SLF001  # our own class
+    settings._origins.update({keys: name for keys, name in overrides.items() if keys[0] == BACKENDS})  # noqa: SLF001  # as above
     return settings
 
 
+def overriding_variables(variables: Mapping[str, str]) -> list[str]:
+    """Return the names of the `CMP_*` variables that set something."""
+    return list(_read_variables(variables)[0].values())
+
+
 def setting_variables() -> dict[str, KeyPath]:
-    """Return every `CMP_*` variable that sets something, with the key it stands for."""
+    """Return every `CMP_*` variable that sets something of the host's, with the key it stands for."""
     names: dict[str, KeyPath] = {}
     for name, field in Settings.model_fields.items():
         key = alias_of(name, field)
+        if key == BACKENDS:
+            continue
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             for inner_name, inner in field.annotation.model_fields.items():
                 inner_key = alias_of(inner_name, inner)
@@ -178,15 +248,45 @@ def _read_variables(variables: Mapping[str, str]) -> tuple[dict[KeyPath, str], l
     for name, value in variables.items():
         if not name.startswith(PREFIX) or name == PATH_VARIABLE or _KUBERNETES_SERVICE_LINK.fullmatch(name):
             continue
-        if name not in known:
+        if keys := _backend_key(name):
+            if value:
+                overrides[keys] = name
+        elif name not in known:
             problems.append(Problem("environment", unknown_key(name, [*known, PATH_VARIABLE], "variable")))
         elif value:
             overrides[known[name]] = name
     return overrides, problems
 
 
+def _backend_key(variable: str) -> KeyPath | None:
+    """Return what ``CMP_BACKENDS_NAME_KEY`` stands for; only the backend itself knows whether it has such a key."""
+    if not variable.startswith(_BACKENDS_PREFIX):
+        return None
+    names = {variable_name(name.replace("-", "_")): name for name in _backend_names()}
+    for start in sorted(names, key=len, reverse=True):
+        key = variable.removeprefix(f"{_BACKENDS_PREFIX}{start}_")
+        if key and key != variable:
+            return BACKENDS, names[start], to_camel(key.lower())
+    return None
+
+
+def _backend_names() -> Iterator[str]:
+    return (backend.name for backend in installed_backends())
+
+
+def _unknown_backends(values: Mapping[str, object], place_of: Callable[[KeyPath], str]) -> Iterator[Problem]:
+    """Yield the names below `backends` that no installed backend has: a slip in one must not be passed over."""
+    written = values.get(BACKENDS)
+    if not isinstance(written, dict) or not written:
+        return
+    known = set(_backend_names())
+    for name in written:
+        if name not in known:
+            yield Problem(place_of((BACKENDS, name)), f"`{BACKENDS}`: {unknown_key(name, known, 'backend')}")
+
+
 def _with_value(values: Mapping[str, object], keys: KeyPath, value: str) -> dict[str, object]:
-    """Return `values` with `value` at `keys`, one or two levels deep; what is no mapping stays, to be refused."""
+    """Return `values` with `value` at `keys`, some levels deep; what is no mapping stays, to be refused."""
     key, *rest = keys
     if not rest:
         return {**values, str(key): value}

@@ -5,6 +5,7 @@ import contextlib
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,10 @@ from cmp_core.errors import (
 from cmp_core.filewriter import FileWriter
 from cmp_core.models import Source
 from cmp_core.selection import (
+    UNKNOWN_SIZE,
     RemoteFile,
+    announced_size,
+    check_limits,
     check_path,
     filter_paths,
     most_listed,
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHUNK_BYTES",
+    "UNKNOWN_SIZE",
     "FileWriter",
     "Read",
     "RemoteFile",
@@ -54,10 +59,16 @@ CHUNK_BYTES = 256 * 1024
 Read = Callable[[RemoteFile], AsyncIterator[bytes]]
 """Opens one remote file and yields its bytes, chunk by chunk."""
 
-_SERVICE_TAGS = ("ETag", "etag", "md5")
+_SERVICE_TAGS = ("ETag", "etag", "md5", "sha")
 
 
-async def copy_files(files: Sequence[RemoteFile], read: Read, destination: Path, environment: BuildEnvironment) -> None:
+async def copy_files(
+    files: Sequence[RemoteFile],
+    read: Read,
+    destination: Path,
+    environment: BuildEnvironment,
+    source: Source | None = None,
+) -> None:
     """Copy all files concurrently; on the first failure take back what was written and raise.
 
     At most ``environment.settings.max_connections`` files are open at once, and of each no more is held than
@@ -68,9 +79,12 @@ async def copy_files(files: Sequence[RemoteFile], read: Read, destination: Path,
         read: Opens one of them; closed at once where it fails or yields too much.
         destination: An existing folder in which none of the files lies yet.
         environment: Bounds the copy, and hears of its progress.
+        source: Whose limits hold for files without a size, whose bytes are counted as they come.
 
     Raises:
-        IntegrityError: A file has more or fewer bytes than were announced, or its name cannot be stored.
+        IntegrityError: A file has more or fewer bytes than were announced, its name cannot be stored, or it has no
+            size and there is no `source`.
+        LimitExceededError: A file without a size has more bytes than the limits leave; the surplus is not kept.
         DeadlineExceededError: The time ran out.
         OutputError: The disk did not take a file.
         Exception: The first that `read` raised.
@@ -78,13 +92,14 @@ async def copy_files(files: Sequence[RemoteFile], read: Read, destination: Path,
     environment.deadline.check()
     environment.progress.set_size(len(files))
     target = Destination(os.fspath(destination), [file.path for file in files])
+    account = _Account(files, source, environment)
     queue = iter(files)
     limit = asyncio.timeout(environment.deadline.remaining())
     try:
         async with limit:
             await _run_workers(
                 min(environment.settings.max_connections, len(files)),
-                lambda: _copy_from(queue, read, target, environment),
+                lambda: _copy_from(queue, read, target, account, environment),
             )
     except BaseException:
         target.undo()
@@ -125,12 +140,29 @@ def copy_folder(
             # asyncio's own pool grows with the cores of the machine, whoever needs the threads.
             threads = ThreadPoolExecutor(environment.settings.max_connections, thread_name_prefix="copy")
             runner.get_loop().set_default_executor(threads)
-            runner.run(copy_files(files, folder.read, destination, environment))
+            runner.run(copy_files(files, folder.read, destination, environment, source))
         if folder.select_files() != files:
             raise _changed(source)
     except OSError as error:
         raise _explain(error, source) from error
     return Artifact.from_directory(destination, revision=revision_of(files) if folder.has_tags else "")
+
+
+class _Account:
+    """Counts the bytes of files whose sizes nobody knows before, beside those that were announced."""
+
+    def __init__(self, files: Sequence[RemoteFile], source: Source | None, environment: BuildEnvironment) -> None:
+        self._source = source
+        self._limits = source.limits.under(environment.settings.limits) if source else None
+        self._count = len(files)
+        self._total = sum(map(announced_size, files))
+
+    def take(self, file: RemoteFile, received: int, more: int) -> None:
+        """Count `more` bytes of a file, of which `received` have come with them, or raise `LimitExceededError`."""
+        if self._source is None or self._limits is None:
+            raise IntegrityError(f"{quote_path(file.path)} is listed without its size: exclude it")
+        self._total += more
+        check_limits(replace(file, size=received), self._count, self._total, self._source, self._limits)
 
 
 async def _run_workers(count: int, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -149,20 +181,24 @@ async def _run_workers(count: int, work: Callable[[], Coroutine[Any, Any, None]]
 
 
 async def _copy_from(
-    queue: Iterator[RemoteFile], read: Read, target: Destination, environment: BuildEnvironment
+    queue: Iterator[RemoteFile], read: Read, target: Destination, account: "_Account", environment: BuildEnvironment
 ) -> None:
     """Copy one file after the other from a queue that all workers share."""
     for file in queue:
         descriptor = target.create(file.path)
         try:
-            await _copy_file(file, read(file), descriptor, environment)
+            await _copy_file(file, read(file), descriptor, account, environment)
         finally:
             os.close(descriptor)
         environment.progress.relative_update(1)
 
 
 async def _copy_file(
-    file: RemoteFile, chunks: AsyncIterator[bytes], descriptor: int, environment: BuildEnvironment
+    file: RemoteFile,
+    chunks: AsyncIterator[bytes],
+    descriptor: int,
+    account: "_Account",
+    environment: BuildEnvironment,
 ) -> None:
     received = 0
     try:
@@ -170,13 +206,15 @@ async def _copy_file(
         async for chunk in chunks:
             environment.deadline.check()
             received += len(chunk)
-            if received > file.size:
+            if file.size == UNKNOWN_SIZE:
+                account.take(file, received, len(chunk))
+            elif received > file.size:
                 break
             write(descriptor, chunk, file.path)
     finally:
         if isinstance(chunks, AsyncGenerator):
             await chunks.aclose()
-    if received != file.size:
+    if received != file.size != UNKNOWN_SIZE:
         raise IntegrityError(
             f"{quote_path(file.path)} was listed with {file.size} bytes and sent "
             f"{received if received < file.size else 'more'}: try again when nobody writes to it"
@@ -195,7 +233,8 @@ class _Folder:
             raise SourceNotFoundError(f"{source.location} does not exist: check its path") from error
         self._filesystem = filesystem
         self._top = str(entry["name"])
-        self._base = self._top.rstrip("/") if entry["type"] == "directory" else self._top.rpartition("/")[0]
+        is_folder = entry["type"] == "directory" and self._top  # the root of some filesystems is the empty path
+        self._prefix = f"{self._top.rstrip('/')}/" if is_folder else self._top[: self._top.rfind("/") + 1]
         self._source = source
         self._environment = environment
         self._unusual: set[str] = set()
@@ -234,7 +273,7 @@ class _Folder:
                 chunks.close()
 
     def _read_chunks(self, path: str) -> Generator[bytes]:
-        with self._filesystem.open(f"{self._base}/{path}", "rb") as stream:
+        with self._filesystem.open(f"{self._prefix}{path}", "rb") as stream:
             while chunk := stream.read(CHUNK_BYTES):
                 yield chunk
 
@@ -259,10 +298,10 @@ class _Folder:
         return subfolder
 
     def _describe(self, entry: dict[str, Any]) -> RemoteFile:
-        path = entry["name"].removeprefix(f"{self._base}/")
+        path = entry["name"].removeprefix(self._prefix)
         if entry["type"] != "file" or entry.get("islink"):
             self._unusual.add(path)
-        size = -1 if entry["size"] is None else int(entry["size"])
+        size = UNKNOWN_SIZE if entry["size"] is None else int(entry["size"])
         tag = next((entry[key] for key in _SERVICE_TAGS if entry.get(key)), None)
         if tag is None:
             self.has_tags = False
@@ -272,8 +311,8 @@ class _Folder:
     def _is_link_to_file_below(self, path: str) -> bool:
         from fsspec.implementations.local import LocalFileSystem  # noqa: PLC0415  # loads slowly, and only links need it
 
-        target = os.path.realpath(f"{self._base}/{path}")
-        base = os.path.realpath(self._base)
+        target = os.path.realpath(f"{self._prefix}{path}")
+        base = os.path.realpath(self._prefix)
         return (
             isinstance(self._filesystem, LocalFileSystem)
             and os.path.commonpath([target, base]) == base

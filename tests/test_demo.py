@@ -50,6 +50,17 @@ def test_the_demonstration_of_two_sources_prints_the_manifests_of_both() -> None
     assert result.stdout == b"".join(b"---\n" + file.read_bytes() for file in files)
 
 
+def test_the_demonstration_of_a_web_server_prints_what_it_gives_out() -> None:
+    """The file is fetched by http, since the operator allows it."""
+    release = ROOT / "examples" / "fsspec" / "objects" / "releases" / "demo-app-1.0.0.yaml"
+
+    result = run_demo("fsspec")
+
+    assert result.returncode == 0, result.stderr.decode()
+    assert result.stdout == b"---\n" + release.read_bytes()
+    assert b"The operator allows http://127.0.0.1:" in result.stderr
+
+
 def test_the_demonstration_uses_nothing_of_the_callers_aws_account() -> None:
     """A profile that does not exist, a proxy and a foreign endpoint would break it if it looked at them."""
     result = run_demo(

@@ -10,11 +10,12 @@ from cmp_core.artifact import Artifact
 from cmp_core.deadline import Deadline
 from cmp_core.documents import Document
 from cmp_core.environment import BuildEnvironment
-from cmp_core.errors import BackendLoadError, CmpError, DeadlineExceededError, SourceNotFoundError
+from cmp_core.errors import BackendLoadError, CmpError, DeadlineExceededError, SettingsError, SourceNotFoundError
 from cmp_core.installed import InstalledBackend
 from cmp_core.manager import Backend, load_backend
-from cmp_core.models import Source
+from cmp_core.models import Source, StrictModel
 from cmp_core.nesting import NestedRender, Nesting
+from cmp_core.settings import Settings
 
 WHO = "backend `demo` (cmp-backend-demo 1.2)"
 
@@ -120,7 +121,7 @@ def test_a_missing_attribute_is_a_broken_import(fake_site: FakeSite) -> None:
     [
         ("fetsch", "there is no hook `fetsch`: did you mean `fetch`?"),
         ("source_modle", "there is no hook `source_modle`: did you mean `source_model`?"),
-        ("zzz", "there is no hook `zzz`: the hooks are source_model, fetch, render, diagnose"),
+        ("zzz", "there is no hook `zzz`: the hooks are source_model, settings_model, fetch, render, diagnose"),
     ],
 )
 def test_a_misspelt_hook_fails(fake_site: FakeSite, written: str, told: str) -> None:
@@ -302,3 +303,52 @@ def test_a_backend_called_like_the_host_is_no_clash(fake_site: FakeSite) -> None
     backend = load_backend(fake_site.install(name="cmp_core"))
 
     assert backend.installed == InstalledBackend("cmp_core", "cmp-backend-demo", "1.2", backend.installed.target)
+
+
+SETTINGS = f"""{BACKEND}
+from cmp_core import StrictModel
+
+class DemoSettings(StrictModel):
+    most: int = 3
+
+@hookimpl
+def settings_model():
+    return DemoSettings
+"""
+
+
+def test_a_backends_settings_are_checked_before_it_fetches(fake_site: FakeSite, tmp_path: Path) -> None:
+    """Whether it asks for them or not."""
+    backend = load(fake_site, SETTINGS)
+    environment = BuildEnvironment(settings=Settings(backends={"demo": {"most": "4"}}))
+    wrong = BuildEnvironment(settings=Settings(backends={"demo": {"most": "x"}}))
+
+    fetch(backend, tmp_path / "sound", environment)
+    with pytest.raises(SettingsError, match=r"`backends.demo`: `most` must be a whole number"):
+        fetch(backend, tmp_path / "wrong", wrong)
+
+    assert environment.settings.of("demo", backend.settings_model or StrictModel).model_dump() == {"most": 4}
+    assert list((tmp_path / "wrong").iterdir()) == []
+
+
+def test_a_backend_without_settings_can_be_told_nothing(fake_site: FakeSite, tmp_path: Path) -> None:
+    """The operator believes in something that nobody reads."""
+    environment = BuildEnvironment(settings=Settings(backends={"demo": {"most": "4"}}))
+
+    with pytest.raises(SettingsError, match="this backend has no settings"):
+        fetch(load(fake_site), tmp_path / "to", environment)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (SETTINGS.replace("return DemoSettings", "return 5"), "`settings_model` must return a subclass of StrictModel"),
+        (SETTINGS.replace("return DemoSettings", "1 / 0"), "`settings_model` failed: ZeroDivisionError"),
+        (SETTINGS.replace("most: int = 3", "most: int"), "`DemoSettings.most` lacks a default: give it one"),
+    ],
+)
+def test_a_malformed_model_of_settings_is_told(fake_site: FakeSite, code: str, told: str) -> None:
+    """A sidecar whose operator has set nothing must run too, so every field has a default."""
+    line = refusal(fake_site, code)
+
+    assert line.startswith(f"{WHO}: {told}")

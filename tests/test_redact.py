@@ -154,6 +154,8 @@ def test_control_characters_are_written_out(text: str, told: str) -> None:
     ("name", "value", "is_secret"),
     [
         ("AWS_SECRET_ACCESS_KEY", "abcdef", True),
+        ("AZURE_STORAGE_ACCOUNT_KEY", "abcdef", True),
+        ("AZURE_STORAGE_CONNECTION_STRING", "AccountKey=abcdef", True),
         ("AWS_SESSION_TOKEN", "abcdef", True),
         ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "abcdef", True),
         ("ARGOCD_ENV_PASSWORD", "abcdef", True),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from cmp_core.artifact import byte_order
 from cmp_core.errors import IntegrityError, LimitExceededError, SourceValidationError
 from cmp_core.models import Limits, Source, SourceLimits
-from cmp_core.selection import RemoteFile, check_path, filter_paths, quote_path, revision_of, select_files
+from cmp_core.selection import UNKNOWN_SIZE, RemoteFile, check_path, filter_paths, quote_path, revision_of, select_files
 
 
 class DemoSource(Source):
@@ -272,9 +272,18 @@ def test_a_listing_without_end_stops_though_nothing_in_it_is_wanted(path: str) -
         select_files(listing, DemoSource(exclude=("*.log",)), Limits(objects=5))
 
 
-def test_a_file_without_size_is_refused() -> None:
+def test_a_file_of_unknown_size_is_selected() -> None:
+    """Its bytes are counted as they come; until then it counts as one object."""
+    files = [remote("a", UNKNOWN_SIZE), remote("b", 1)]
+
+    assert select_files(files, SOURCE, Limits.model_validate({"objects": 2, "totalBytes": 1})) == tuple(files)
+    with pytest.raises(LimitExceededError, match=r"more than 1 objects, `b` \(1 bytes\) is one too many"):
+        select_files(files, SOURCE, Limits(objects=1))
+
+
+def test_a_file_of_negative_size_is_refused() -> None:
     """A negative size would make room for others under the limit of all bytes."""
-    with pytest.raises(IntegrityError, match="`a` in demo://bucket/apps is listed without its size"):
+    with pytest.raises(IntegrityError, match="`a` in demo://bucket/apps is listed with a size below 0"):
         select_files([remote("a", -(10**9))], SOURCE, LIMITS)
 
 

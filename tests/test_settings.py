@@ -1,11 +1,21 @@
 """The operator's settings: one file, overridden by variables, and a mistake in either is told with its place."""
 
 from pathlib import Path
+from typing import Annotated
 
 import pytest
+from pydantic import Field
 
 from cmp_core.errors import SettingsError
-from cmp_core.settings import Settings, load_settings, setting_variables
+from cmp_core.models import StrictModel
+from cmp_core.settings import Settings, load_settings, overriding_variables, setting_variables
+
+
+class DemoSettings(StrictModel):
+    """What an operator may set for a backend, here for one that is installed."""
+
+    allow: Annotated[tuple[str, ...], Field(description="What may be read.")] = ()
+    most_pages: Annotated[int, Field(gt=0, description="How far a listing goes.")] = 3
 
 
 @pytest.fixture
@@ -180,7 +190,8 @@ def test_every_setting_has_a_variable() -> None:
 
     assert names["CMP_CONNECT_TIMEOUT"] == ("connectTimeout",)
     assert names["CMP_LIMITS_OBJECT_BYTES"] == ("limits", "objectBytes")
-    assert len(names) == len(Settings.model_fields) + len(type(Settings().limits).model_fields) - 1
+    assert len(names) == len(Settings.model_fields) + len(type(Settings().limits).model_fields) - 2
+    assert not [name for name in names if name.startswith("CMP_BACKENDS")]
 
 
 def test_all_mistakes_of_file_and_variables_are_told_at_once(file: Path) -> None:
@@ -240,3 +251,75 @@ def test_what_only_resembles_a_service_is_unknown(file: Path, name: str) -> None
     told = refusal(file, **{name: "1"})
 
     assert told.startswith(f"environment: unknown variable `{name}`")
+
+
+def test_a_backend_reads_its_own_settings(file: Path) -> None:
+    """Each stands under the backend's name; what is not set has its default."""
+    settings = load(file, "backends:\n  local:\n    allow: [a, b]\n")
+
+    assert settings.of("local", DemoSettings) == DemoSettings(allow=("a", "b"))
+    assert settings.of("s3", DemoSettings) == DemoSettings()
+
+
+def test_a_variable_overrides_a_backends_setting(file: Path) -> None:
+    """`CMP_BACKENDS_NAME_KEY`; a list is written with commas there."""
+    content = "backends:\n  local:\n    allow: [a]\n    mostPages: 5\n"
+
+    settings = load(file, content, CMP_BACKENDS_LOCAL_ALLOW="b, c", CMP_BACKENDS_S3_ALLOW="")
+
+    assert settings.of("local", DemoSettings) == DemoSettings.model_validate({"allow": ["b", "c"], "mostPages": 5})
+    assert overriding_variables({"CMP_BACKENDS_LOCAL_ALLOW": "b", "CMP_TIMEOUT": "5"}) == [
+        "CMP_BACKENDS_LOCAL_ALLOW",
+        "CMP_TIMEOUT",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "variables", "message"),
+    [
+        ("backends:\n  local:\n    alow: [a]\n", {}, "FILE:3: `backends.local`: unknown key `alow`: did you mean `allow`?"),  # noqa: E501  # as told
+        ("backends:\n  local:\n    allow: [a]\n    mostPages: 0\n", {}, "FILE:4: `backends.local`: `mostPages` must be more than 0, not `0`"),  # noqa: E501  # as told
+        ("backends:\n  local: {allow: a}\n", {}, "FILE:2: `backends.local`: `allow` must be a list: write `[…]` or lines that begin with `- `, not `a`"),  # noqa: E501  # as told
+        (None, {"CMP_BACKENDS_LOCAL_ALOW": "a"}, "CMP_BACKENDS_LOCAL_ALOW: `backends.local`: unknown key `alow`: did you mean `allow`?"),  # noqa: E501  # as told
+        (None, {"CMP_BACKENDS_LOCAL_MOST_PAGES": "x"}, "CMP_BACKENDS_LOCAL_MOST_PAGES: `backends.local`: `mostPages` must be a whole number, not `x`"),  # noqa: E501  # as told
+    ],
+)  # fmt: skip  # one line a case
+def test_a_bad_setting_of_a_backend_is_told_with_its_place(
+    file: Path, content: str | None, variables: dict[str, str], message: str
+) -> None:
+    """As for the host's own, once the backend is asked for them."""
+    settings = load(file, content, **variables)
+
+    with pytest.raises(SettingsError) as caught:
+        settings.of("local", DemoSettings)
+    assert str(caught.value).replace(str(file), "FILE") == message
+
+
+@pytest.mark.parametrize(
+    ("content", "variables", "message"),
+    [
+        ("backends:\n  locl: {}\n", {}, "FILE:2: `backends`: unknown backend `locl`: did you mean `local`?"),
+        ("backends: x\n", {}, "FILE:1: `backends` must be a mapping of keys to values, not `x`"),
+        ("backends: {local: x}\n", {}, "FILE:1: `backends.local` must be a mapping of keys to values, not `x`"),
+        (None, {"CMP_BACKENDS": "x"}, "environment: unknown variable `CMP_BACKENDS`: "),
+        (None, {"CMP_BACKENDS_LOCL_ALLOW": "x"}, "environment: unknown variable `CMP_BACKENDS_LOCL_ALLOW`: "),
+        (None, {"CMP_BACKENDS_LOCAL": "x"}, "environment: unknown variable `CMP_BACKENDS_LOCAL`: "),
+        (None, {"CMP_BACKENDS_LOCAL_": "x"}, "environment: unknown variable `CMP_BACKENDS_LOCAL_`: "),
+    ],
+)  # fmt: skip  # one line a case
+def test_settings_for_no_backend_stop_every_command(
+    file: Path, content: str | None, variables: dict[str, str], message: str
+) -> None:
+    """A slip in a backend's name is found at once; one in a key of its own when it is asked for."""
+    told = refusal(file, content, **variables)
+
+    assert told.startswith(message)
+
+
+def test_settings_for_a_backend_that_has_none_are_told(file: Path) -> None:
+    """What would be passed over was meant for something."""
+    settings = load(file, "backends:\n  s3:\n    allow: [a]\n")
+
+    with pytest.raises(SettingsError, match="this backend has no settings: remove it") as caught:
+        settings.check_unused("s3")
+    assert str(caught.value).replace(str(file), "FILE").startswith("FILE:2: `backends.s3` is set")

@@ -1,6 +1,7 @@
 """The copy from a remote store to the disk: bounded, whole or not at all."""
 
 import asyncio
+import io
 import itertools
 import os
 import random
@@ -32,7 +33,7 @@ from cmp_core.errors import (
 )
 from cmp_core.models import Source
 from cmp_core.settings import Settings
-from cmp_core.transfer import Read, RemoteFile, copy_files, copy_folder, revision_of
+from cmp_core.transfer import UNKNOWN_SIZE, Read, RemoteFile, copy_files, copy_folder, revision_of
 
 Bodies = dict[str, bytes]
 
@@ -573,10 +574,66 @@ class SizelessFileSystem(LocalFileSystem):  # type: ignore[misc]  # fsspec publi
         return [{**entry, "size": None} for entry in super().ls(path, detail, **options)]
 
 
-def test_a_file_of_unknown_size_is_refused(origin: Path, destination: Path) -> None:
-    """No limit can hold for a file that does not say how large it is."""
-    with pytest.raises(IntegrityError, match="is listed without its size"):
-        copy_local(origin, destination, filesystem=SizelessFileSystem())
+def test_files_of_unknown_size_are_copied(origin: Path, destination: Path) -> None:
+    """A listing need not tell how large a file is."""
+    artifact = copy_local(origin, destination, filesystem=SizelessFileSystem())
+
+    assert {path: (destination / path).read_bytes() for path in artifact.files} == tree(origin)
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"objectBytes": 3}, r"`.+` \(\d+ bytes\) in .+ is larger than the 3 bytes"),
+        ({"totalBytes": 3}, r"has more than 3 bytes, .+ brings them to"),
+    ],
+)
+def test_the_limits_hold_for_files_of_unknown_size(
+    origin: Path, destination: Path, limits: dict[str, int], told: str
+) -> None:
+    """Their bytes are counted as they come, and the surplus is not kept."""
+    source = DemoSource.model_validate({"limits": limits})
+
+    with pytest.raises(LimitExceededError, match=told):
+        copy_local(origin, destination, source=source, filesystem=SizelessFileSystem())
+
+    assert tree(destination) == {}
+
+
+def test_a_file_of_unknown_size_needs_a_source_whose_limits_hold(destination: Path) -> None:
+    """Without limits nobody could say where an endless file ends."""
+    with pytest.raises(IntegrityError, match="`a` is listed without its size: exclude it"):
+        copy([RemoteFile("a", UNKNOWN_SIZE, "e")], reader({"a": b"x"}), destination)
+
+    assert tree(destination) == {}
+
+
+class RootlessFileSystem(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec publishes no types
+    """A filesystem whose root is the empty path, as those of repositories are, with Git's hash of each file."""
+
+    cachable = False
+
+    def ls(self, path: str, **_: Any) -> list[Any]:
+        """List one file at the root, and one in a folder."""
+        nested = {"name": "a/b.yaml", "type": "file", "size": 1, "sha": "2"}
+        plain = {"name": "c.yaml", "type": "file", "size": 1, "sha": "1"}
+        folder = {"name": "a", "type": "directory", "size": 0}
+        return {"": [folder, plain], "a": [nested], "c.yaml": [plain]}[path]
+
+    def _open(self, path: str, *_: Any, **__: Any) -> io.BytesIO:
+        return io.BytesIO({"a/b.yaml": b"b", "c.yaml": b"c"}[path])
+
+
+@pytest.mark.parametrize(
+    ("root", "files"),
+    [("", {"a/b.yaml": b"b", "c.yaml": b"c"}), ("a", {"b.yaml": b"b"}), ("c.yaml", {"c.yaml": b"c"})],
+)
+def test_the_root_may_be_the_empty_path(destination: Path, root: str, files: dict[str, bytes]) -> None:
+    """Nothing stands before its files then; the hashes of Git are tags."""
+    artifact = copy_local(root, destination, filesystem=RootlessFileSystem())
+
+    assert {path: (destination / path).read_bytes() for path in artifact.files} == files
+    assert artifact.revision != artifact.digest
 
 
 class BottomlessFileSystem(LocalFileSystem):  # type: ignore[misc]  # fsspec publishes no types

@@ -47,6 +47,7 @@ TOOLS: Mapping[str, Tool] = {
     "argohelm": Tool(
         "cmp-core.example/tools/argocd/helmtemplate", "argocd", ("-ldflags", "-s -w"), ("helmtemplate/main.go",)
     ),
+    "fake-gcs-server": Tool("github.com/fsouza/fake-gcs-server@v1.56.1"),
     "godecode": Tool("cmp-core.example/tools/godecode", "godecode"),
     "helm": Tool("helm.sh/helm/v3/cmd/helm@v3.21.4"),
     "kubeconform": Tool("github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0"),

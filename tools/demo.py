@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="cmp-core-demo-") as folder, serve_s3() as endpoint:
         upload(example, endpoint)
         application = Path(shutil.copytree(example / "app", Path(folder) / "app"))
-        variables = sidecar_environment(Path(folder), endpoint)
+        variables = sidecar_environment(Path(folder), endpoint) | settings_of(example, endpoint)
         for command in ("init", "generate"):
             tell(f"$ cmp-core {command}")
             result = subprocess.run(
@@ -100,7 +100,8 @@ def pack(folder: Path) -> bytes:
 
 def put(url: str, content: bytes) -> None:
     """Send one unsigned PUT request, past any proxy: the server is in this process and asks for no signature."""
-    request = urllib.request.Request(url, content, {"Content-Type": "application/octet-stream"}, method="PUT")  # noqa: S310  # the URL is our own server's
+    headers = {"Content-Type": "application/octet-stream", "x-amz-acl": "public-read"}
+    request = urllib.request.Request(url, content, headers, method="PUT")  # noqa: S310  # the URL is our own server's
     urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).close()
 
 
@@ -125,6 +126,15 @@ def sidecar_environment(home: Path, endpoint: str) -> dict[str, str]:
         "AWS_REGION": "eu-central-1",
         "AWS_ENDPOINT_URL": endpoint,
     }
+
+
+def settings_of(example: Path, endpoint: str) -> dict[str, str]:
+    """Return what the operator and the Application set for an example that reads the server as any other web server."""
+    if example.name != "fsspec":
+        return {}
+    url = f"{endpoint}/{BUCKET}/releases/demo-app-1.0.0.yaml"
+    tell(f"The operator allows {endpoint}, and the Application names {url}")
+    return {"CMP_BACKENDS_FSSPEC_ALLOW": endpoint, "ARGOCD_ENV_CMP_URL": url}
 
 
 def tell(text: str) -> None:

@@ -23,12 +23,12 @@ from typing import Any
 
 import cmp_core
 from cmp_core import cli, errors, hookspecs, programs, store, testing, transfer
-from cmp_core.bootstrap import variable_name
+from cmp_core.bootstrap import variable_name, variable_of
 from cmp_core.errors import CmpError, IntegrityError
 from cmp_core.installed import find_backend, installed_backends
 from cmp_core.manager import load_backend
 from cmp_core.models import Limits, Source, SourceLimits, StrictModel
-from cmp_core.settings import Settings, setting_variables
+from cmp_core.settings import BACKENDS, Settings, setting_variables
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -181,6 +181,27 @@ def render_multi_part() -> str:
     return _keys_table(Part)
 
 
+def render_fsspec_settings() -> str:
+    """Return the table of what the operator sets for the fsspec backend."""
+    from cmp_backend_fsspec.settings import NAME, FsspecSettings  # noqa: PLC0415  # the only backend with settings
+
+    rows = (
+        (f"`{key}`", f"`{variable_of(BACKENDS, NAME, key)}`", str(schema["description"]), _example_of(schema))
+        for key, schema in _properties(FsspecSettings).items()
+    )
+    return _table(("Key", "Variable", "Meaning", "For example"), rows)
+
+
+def render_fsspec_refused() -> str:
+    """Return the table of the protocols that the fsspec backend never reads."""
+    from cmp_backend_fsspec.protocols import REFUSED  # noqa: PLC0415  # a table of that backend
+
+    names: dict[str, list[str]] = {}
+    for name, clause in REFUSED.items():
+        names.setdefault(clause, []).append(f"`{name}`")
+    return _table(("Protocol", "Because it"), ((", ".join(items), clause) for clause, items in names.items()))
+
+
 def render_go_mended() -> str:
     """Return the table of what Argo CD would refuse or lose, and cmp-core brings through."""
     rows = _test_tables("e2e.dialects").MENDED_ROWS
@@ -214,6 +235,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "faults-service": lambda: render_faults("service"),
     "faults-settings": render_fault_settings,
     "faults-wire": lambda: render_faults("wire"),
+    "fsspec-keys": lambda: _keys_table(_model("fsspec"), without=Source.model_fields),
+    "fsspec-refused": render_fsspec_refused,
+    "fsspec-settings": render_fsspec_settings,
     "go-bounds": lambda: render_go_refused("bound"),
     "go-impossible": lambda: render_go_refused("impossible"),
     "go-lost": lambda: render_go_refused("lost"),
@@ -327,6 +351,10 @@ def _describe(schema: Schema) -> tuple[str, str, str]:
     examples = ", ".join(f"`{_flow(value)}`" for value in schema.get("examples", ()) if not isinstance(value, bool))
     example = f" For example {examples}." if examples else ""
     return _kind(schema), _default(schema), f"{schema.get('description', '')}{example}"
+
+
+def _example_of(schema: Schema) -> str:
+    return ", ".join(f"`{_flow(value)}`" for value in schema.get("examples", ()))
 
 
 def _kind(schema: Schema) -> str:

@@ -28,6 +28,7 @@ def main() -> int:
         cmp_core = install(wheels, place / "environment")
         os.chdir(place)
         check_demo(cmp_core)
+        check_web_demo(cmp_core)
         check_backends(cmp_core)
         check_local_backend(cmp_core, place)
         check_hostile_folder(cmp_core, place)
@@ -63,6 +64,15 @@ def check_demo(cmp_core: Path) -> None:
     expected = b"".join(b"---\n" + file.read_bytes() for file in objects)
     expect(result.returncode == 0, f"the demonstration ended with exit code {result.returncode}")
     expect(result.stdout == expected, f"the demonstration printed {result.stdout!r} instead of its two manifests")
+
+
+def check_web_demo(cmp_core: Path) -> None:
+    """Expect what a web server gives out, without the libraries of any other protocol."""
+    command: list[str | Path] = [sys.executable, ROOT / "tools" / "demo.py", "fsspec", "--cmp-core", cmp_core]
+    result = subprocess.run(command, check=False, stdout=subprocess.PIPE)
+    release = ROOT / "examples" / "fsspec" / "objects" / "releases" / "demo-app-1.0.0.yaml"
+    expect(result.returncode == 0, f"the demonstration of fsspec ended with exit code {result.returncode}")
+    expect(result.stdout == b"---\n" + release.read_bytes(), f"the demonstration of fsspec printed {result.stdout!r}")
 
 
 def check_backends(cmp_core: Path) -> None:

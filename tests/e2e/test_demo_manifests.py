@@ -30,7 +30,13 @@ def schemas() -> Path:
 
 def conform(program: Path, schemas: Path, manifests: bytes) -> "subprocess.CompletedProcess[bytes]":
     """Let kubeconform judge manifests, each of which must have a schema."""
-    command: list[str | Path] = [program, "-strict", "-summary", "-schema-location", kubernetes_schemas.location(schemas)]
+    command: list[str | Path] = [
+        program,
+        "-strict",
+        "-summary",
+        "-schema-location",
+        kubernetes_schemas.location(schemas),
+    ]
     return subprocess.run(command, input=manifests, check=False, capture_output=True)
 
 
