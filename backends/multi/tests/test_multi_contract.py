@@ -14,10 +14,11 @@ class TestMulti(BackendContract):
     """The contract, for one source of the example's backend among the several that there could be."""
 
     backend = "multi"
+    secrets = ("secret/of+the/test+that/no+message/may+show",)
 
     @pytest.fixture(autouse=True)
-    def _folder(self, tmp_path: Path) -> None:
-        self.folder = tmp_path / "published"
+    def _folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.monkeypatch = tmp_path / "published", monkeypatch
         self.published = 0
 
     def fetch(self, values: Mapping[str, Any], destination: Path, **settings: Any) -> Artifact:
@@ -39,22 +40,21 @@ class TestMulti(BackendContract):
         return one_source(self.folder / "missing")
 
     def denied(self) -> dict[str, Any]:
-        """Name nothing: the example's backend denies nothing to root."""
-        return self.missing()
+        """Ask S3 without credentials."""
+        return self._in_s3()
 
     def outage(self) -> dict[str, Any]:
-        """Name nothing: the example's backend knows no outage."""
-        return self.missing()
+        """Ask an S3 that nobody serves."""
+        return self._in_s3(AWS_ACCESS_KEY_ID="AKIATESTTESTTEST1234", AWS_SECRET_ACCESS_KEY=self.secrets[0])
 
-    @pytest.mark.xfail(reason="the source inside, a folder on the disk, denies nothing to root")
-    def test_a_denied_source_is_an_access_error(self, tmp_path: Path) -> None:
-        """There is none to show."""
-        super().test_a_denied_source_is_an_access_error(tmp_path)
-
-    @pytest.mark.xfail(reason="the source inside, a folder on the disk, knows no outage")
-    def test_an_outage_is_worth_another_try(self, tmp_path: Path) -> None:
-        """There is none to show."""
-        super().test_an_outage_is_worth_another_try(tmp_path)
+    def _in_s3(self, **variables: str) -> dict[str, Any]:
+        nobody = {"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
+        endpoint = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_EC2_METADATA_DISABLED": "true"}
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+            self.monkeypatch.delenv(name, raising=False)
+        for name, value in {**nobody, **endpoint, **variables}.items():
+            self.monkeypatch.setenv(name, value)
+        return {"sources": [{"name": "one", "backend": "s3", "bucket": "test-bucket", "path": "apps/demo"}]}
 
 
 def one_source(root: Path) -> dict[str, Any]:
