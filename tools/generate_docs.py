@@ -455,7 +455,7 @@ def _flow(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(json.dumps(item) if '*' in item else _flow(item) for item in value)}]"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {item}' for key, item in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {_flow(item)}' for key, item in value.items())}}}"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
