@@ -108,7 +108,9 @@ def run(
         folder = Path(name)
         for part in ("config", "plugins", "work", "tmp"):
             (folder / part).mkdir(mode=0o700)
-        (folder / "config" / "plugin.yaml").write_text(plugin.replace(INSTALLED_COMMAND, str(command)))
+        (folder / "bin").symlink_to(command.parent)  # as in an image no space is in its path, which Argo CD would quote
+        installed = str(folder / "bin" / command.name)
+        (folder / "config" / "plugin.yaml").write_text(plugin.replace(INSTALLED_COMMAND, installed))
         mark, log = make_mark(folder), folder / "server.log"
         own = {
             "PATH": os.defpath,

@@ -51,8 +51,8 @@ def test_a_soak_of_a_spoiled_command_finds_the_wrong_answers_and_what_is_left(
     spoiled = tmp_path / "cmp-core"
     spoiled.write_text(
         '#!/bin/sh\ncase "$1 $PWD" in\n'
-        f'"generate "*/hundred) touch "$TMPDIR/lost"; {COMMAND} "$@" | sed s/8080/8081/ ;;\n'
-        f'*/floating) true ;;\n*) exec {COMMAND} "$@" ;;\nesac\n'
+        f'"generate "*/hundred) touch "$TMPDIR/lost"; "{COMMAND}" "$@" | sed s/8080/8081/ ;;\n'
+        f'*/floating) true ;;\n*) exec "{COMMAND}" "$@" ;;\nesac\n'
     )
     spoiled.chmod(0o755)
 
