@@ -9,6 +9,7 @@ import hashlib
 import json
 import locale
 import os
+import re
 import resource
 import shutil
 import site
@@ -33,6 +34,7 @@ from cmp_core.trigger import validated
 _ANSWER = 1  # the descriptor, as it is when the process starts
 _MOST_MOMENTS = 12
 _STALLED_SECONDS = 1.0
+_IN_POOL = re.compile(r"asyncio_[0-9]+")
 _ANOTHER_TIME = 10 * 24 * 3600  # seconds
 
 
@@ -164,7 +166,8 @@ def _belongings() -> dict[str, list[str]]:
             opened.append(os.readlink(descriptors / descriptor))  # noqa: PTH115  # it may be gone, or be no link
         except OSError:
             continue
-    threads = [thread.name for thread in threading.enumerate()]
+    # asyncio gives a loop that lives as long as its process a pool, which grows up to its bound when it is needed.
+    threads = [thread.name for thread in threading.enumerate() if not _IN_POOL.fullmatch(thread.name)]
     return {"thread": threads, "file": opened, "process": ["one that runs, or was never waited for"] * _has_child()}
 
 

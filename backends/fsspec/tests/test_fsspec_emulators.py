@@ -5,6 +5,7 @@ import gzip
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from azure.storage.blob import ContainerClient, ContentSettings
 from cmp_backend_fsspec.pieces import PIECE_BYTES, PieceReader
 
 from cmp_core import BuildEnvironment, IntegrityError, LimitExceededError, TransientFetchError
-from cmp_core.testing import DiagnosisContract
+from cmp_core.testing import CannotPublishError, DiagnosisContract
 
 binaries = pytest.importorskip("tools.binaries", reason="the emulators belong to the checkout")
 emulators = pytest.importorskip("tools.emulators")
@@ -151,6 +152,9 @@ class TestFsspecOnGcs(DiagnosisContract):
         return {"url": f"gs://{BUCKET}/apps"}
 
 
+_CHANGED_BY_AZURE = re.compile(r"[\\\x00-\x1f]")
+
+
 class TestFsspecOnAzure(DiagnosisContract):
     """The shared suite, for Azure's Blob Storage."""
 
@@ -172,6 +176,8 @@ class TestFsspecOnAzure(DiagnosisContract):
 
     def publish(self, files: Mapping[str, bytes]) -> dict[str, Any]:
         """Put the files below a new prefix, beside a neighbour that must not be read."""
+        if _CHANGED_BY_AZURE.search("".join(files)):
+            raise CannotPublishError("Azure takes a backslash for a slash, and cannot list a control character")
         self.published += 1
         prefix = f"{self.number}/{self.published}"
         self.container.upload_blob(f"{prefix}-neighbour/x.yaml", b"kind: Neighbour\n")

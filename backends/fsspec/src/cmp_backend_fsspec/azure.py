@@ -11,7 +11,7 @@ from azure.storage.blob.aio import BlobServiceClient, ExponentialRetry
 from fsspec.asyn import sync, sync_wrapper
 
 from cmp_backend_fsspec.failures import CHANGED, StatusError
-from cmp_backend_fsspec.libraries import refuse_encoding
+from cmp_backend_fsspec.libraries import CLOSE_SECONDS, refuse_encoding
 from cmp_backend_fsspec.pieces import PIECE_BYTES, PieceReader
 from cmp_backend_fsspec.protocols import ACCOUNT
 from cmp_backend_fsspec.source import FsspecSource
@@ -138,6 +138,10 @@ class BoundedAzure(AzureBlobFileSystem):  # type: ignore[misc]  # adlfs publishe
 
     ls = sync_wrapper(_ls)
     info = sync_wrapper(_info)
+
+    def close_connections(self) -> None:
+        """Close what the library would close when it is collected, which something that was interrupted may delay."""
+        sync(self.loop, self.service_client.close, timeout=CLOSE_SECONDS)
 
     def invalidate_cache(self, path: str | None = None) -> None:
         """Do nothing: nothing is taken from an earlier listing."""

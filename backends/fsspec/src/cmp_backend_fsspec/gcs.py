@@ -9,7 +9,7 @@ from fsspec.asyn import sync, sync_wrapper
 from gcsfs.core import GCSFileSystem
 
 from cmp_backend_fsspec.failures import CHANGED, StatusError
-from cmp_backend_fsspec.libraries import refuse_encoding
+from cmp_backend_fsspec.libraries import CLOSE_SECONDS, refuse_encoding
 from cmp_backend_fsspec.pieces import PieceReader
 from cmp_backend_fsspec.source import FsspecSource
 from cmp_backend_fsspec.tries import Tries
@@ -121,6 +121,11 @@ class BoundedGcs(GCSFileSystem):  # type: ignore[misc]  # gcsfs publishes no typ
 
     ls = sync_wrapper(_ls)
     info = sync_wrapper(_info)
+
+    def close_connections(self) -> None:
+        """Close what the library would close when it is collected, which something that was interrupted may delay."""
+        if self._session is not None:
+            sync(self.loop, self._session.close, timeout=CLOSE_SECONDS)
 
     def invalidate_cache(self, path: str | None = None) -> None:
         """Do nothing: nothing is taken from an earlier listing."""

@@ -24,6 +24,9 @@ from cmp_core.transfer import copy_folder, quote_path
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
 
+CLOSE_SECONDS = 5
+"""How long connections may take to close."""
+
 _GCS = frozenset({"gcs", "gs"})
 
 
@@ -35,8 +38,7 @@ def fetch_with_library(source: FsspecSource, destination: Path, environment: Bui
         PolicyError: It would read the sidecar's disk.
         FetchError: As the hook says.
     """
-    with _explained(source, environment):
-        filesystem, root = _open(source, environment)
+    with _explained(source, environment), _opened(source, environment) as (filesystem, root):
         return copy_folder(filesystem, root, destination, source, environment)
 
 
@@ -46,8 +48,7 @@ def list_with_library(source: FsspecSource, environment: BuildEnvironment) -> in
     Raises:
         CmpError: As for a fetch.
     """
-    with _explained(source, environment):
-        filesystem, root = _open(source, environment)
+    with _explained(source, environment), _opened(source, environment) as (filesystem, root):
         entries = len(filesystem.ls(root, detail=True))
         if not entries:
             raise SourceNotFoundError(f"{source.location} holds no file: put one there, or check its path")
@@ -71,6 +72,17 @@ def _explained(source: FsspecSource, environment: BuildEnvironment) -> Iterator[
         if meaning is None:
             raise
         raise meaning from error
+
+
+@contextmanager
+def _opened(source: FsspecSource, environment: BuildEnvironment) -> "Iterator[tuple[AbstractFileSystem, str]]":
+    """Open the filesystem, and let none of its connections outlive the fetch, however that ends."""
+    filesystem, root = _open(source, environment)
+    try:
+        yield filesystem, root
+    finally:
+        if hasattr(filesystem, "close_connections"):
+            filesystem.close_connections()
 
 
 def _is_vague(error: CmpError) -> bool:
