@@ -24,7 +24,8 @@ _HEAD = """\
 #
 # Made by `make helm-values` of the components sidecar, named-plugin and command-parameters in deploy/components, where
 # the reasons stand. Helm replaces lists: where your values have one of these, put both together. After a change of
-# plugin.yaml restart the repo-server, since it is read only once.
+# plugin.yaml restart the repo-server, since it is read only once. The token of the service account, which the chart mounts
+# into every container of the pod, is left out as in Argo CD's own manifests: neither container needs it.
 """
 
 
@@ -67,6 +68,7 @@ def _values() -> Mapping[str, Any]:
     return {
         "configs": {"params": _read("command-parameters", "argocd-cmd-params-cm.yaml")["data"]},
         "repoServer": {
+            "automountServiceAccountToken": False,
             "env": _merged(containers, "argocd-repo-server")["env"],
             "extraContainers": [_merged(containers, "cmp-core")],
             "volumes": [volume for pod in pods for volume in pod.get("volumes", ())],
