@@ -24,8 +24,8 @@ _HEAD = """\
 #
 # Made by `make helm-values` of the components sidecar, named-plugin and command-parameters in deploy/components, where
 # the reasons stand. Helm replaces lists: where your values have one of these, put both together. After a change of
-# plugin.yaml restart the repo-server, since it is read only once. The token of the service account, which the chart mounts
-# into every container of the pod, is left out as in Argo CD's own manifests: neither container needs it.
+# plugin.yaml restart the repo-server, since it is read only once. The token of the service account, which the chart
+# mounts into every container of the pod, is left out as in Argo CD's own manifests: neither container needs it.
 """
 
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -67,14 +66,14 @@ def module(version: str) -> Path:
 
 
 def read_objects(text: str) -> Objects:
-    """Return manifests by kind and name; a generated name without its hash."""
+    """Return manifests by kind and name."""
     documents = [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document]
     return {(document["kind"], document["metadata"]["name"]): document for document in documents}
 
 
 @cache
 def published(version: str) -> Objects:
-    """Return what Argo CD publishes, in the namespace that the overlays name."""
+    """Return what Argo CD publishes."""
     manifest = argo_cd_manifests.install_manifest(module(version))
     return read_objects(manifest.read_text(encoding="utf-8"))
 
@@ -88,13 +87,13 @@ class Renderer:
         self._folder = folder
         self._rendered: dict[tuple[str, str], tuple[str, Objects]] = {}
 
-    def text(self, version: str, overlay: str) -> str:
-        """Return all manifests of an overlay."""
-        return self._render(version, overlay)[0]
+    def text(self, version: str, folder: str) -> str:
+        """Return all manifests that a folder of deploy/ stands for."""
+        return self._render(version, folder)[0]
 
-    def objects(self, version: str, overlay: str) -> Objects:
+    def objects(self, version: str, folder: str) -> Objects:
         """Return them by kind and name."""
-        return self._render(version, overlay)[1]
+        return self._render(version, folder)[1]
 
     def copy(self, version: str) -> Path:
         """Return a copy of deploy/ in which Argo CD's manifests come from its module instead of the network."""
@@ -114,11 +113,11 @@ class Renderer:
         assert (result.returncode, result.stderr) == (0, "")
         return result.stdout
 
-    def _render(self, version: str, overlay: str) -> tuple[str, Objects]:
-        if (version, overlay) not in self._rendered:
-            text = self.build(self.copy(version) / "overlays" / overlay)
-            self._rendered[version, overlay] = text, read_objects(text)
-        return self._rendered[version, overlay]
+    def _render(self, version: str, folder: str) -> tuple[str, Objects]:
+        if (version, folder) not in self._rendered:
+            text = self.build(self.copy(version) / folder)
+            self._rendered[version, folder] = text, read_objects(text)
+        return self._rendered[version, folder]
 
 
 @pytest.fixture(scope="session")
@@ -133,17 +132,20 @@ def schemas(tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
     kubernetes = kubernetes_schemas.find_schemas()
     if kubernetes is None:
         reason = "the schemas of Kubernetes come by Go, which is not here"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
     folder = tmp_path_factory.mktemp("schemas")
     for (kind, _), definition in published(VERSIONS[0]).items():
         if kind == "CustomResourceDefinition":
             kubernetes_schemas.write_custom_schemas(definition, folder)
-    return [option for place in (kubernetes, folder) for option in ("-schema-location", kubernetes_schemas.location(place))]
+    places = map(kubernetes_schemas.location, (kubernetes, folder))
+    return [option for place in places for option in ("-schema-location", place)]
 
 
 def conform(program: Path, schemas: Sequence[str], manifests: str) -> "subprocess.CompletedProcess[str]":
     """Let kubeconform judge manifests, each of which must have a schema."""
-    command = [program, "-strict", "-summary", *schemas]
+    command: list[str | Path] = [program, "-strict", "-summary", *schemas]
     return subprocess.run(command, input=manifests, check=False, capture_output=True, text=True)
 
 
@@ -172,9 +174,9 @@ def added(before: Any, after: Any) -> Any:
     return None if before == after else after
 
 
-def name_of(item: Any) -> str | None:
-    """Return the name of a list's item, if it has one."""
-    return item.get("name") if isinstance(item, dict) else None
+def name_of(item: Any) -> str:
+    """Return the name of a list's item, empty if it has none."""
+    return str(item.get("name", "")) if isinstance(item, dict) else ""
 
 
 def changes_of(before: Objects, after: Objects) -> list[Any]:
@@ -183,28 +185,19 @@ def changes_of(before: Objects, after: Objects) -> list[Any]:
     for key, thing in sorted(after.items()):
         if key not in before:
             found.append(thing)
-        elif change := added(without_namespace(before[key]), without_namespace(thing)):
+        elif change := added(before[key], thing):
             found.append({"kind": key[0], "name": key[1], **change})
     return found
 
 
-def without_namespace(thing: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an object without the namespace, which `namespace: argocd` writes into everything."""
-    copy = deepcopy(dict(thing))
-    copy["metadata"].pop("namespace", None)
-    return copy
-
-
 @every_version
 @every_overlay
-def test_an_overlay_adds_what_is_written_and_takes_nothing_away(
-    renderer: Renderer, version: str, overlay: str
-) -> None:
+def test_an_overlay_adds_what_is_written_and_takes_nothing_away(renderer: Renderer, version: str, overlay: str) -> None:
     """What it changes of Argo CD is the golden file, the same for every version; nothing of Argo CD's own is lost.
 
     After a change that is meant, `UPDATE_GOLDEN=1` writes what came out.
     """
-    before, after = published(version), renderer.objects(version, overlay)
+    before, after = renderer.objects(version, "argo-cd"), renderer.objects(version, f"overlays/{overlay}")
     golden = GOLDEN / f"{overlay}.yaml"
 
     told = yaml.safe_dump_all(changes_of(before, after), sort_keys=True, width=120)
@@ -221,7 +214,7 @@ def test_kubernetes_takes_an_overlay(
     renderer: Renderer, tool: Find, schemas: Sequence[str], version: str, overlay: str
 ) -> None:
     """By its own schemas, in which no unknown key is allowed; nothing is left out."""
-    judged = conform(tool("kubeconform"), schemas, renderer.text(version, overlay))
+    judged = conform(tool("kubeconform"), schemas, renderer.text(version, f"overlays/{overlay}"))
 
     assert judged.returncode == 0, judged.stdout + judged.stderr
     assert "Invalid: 0, Errors: 0, Skipped: 0" in judged.stdout
@@ -246,14 +239,14 @@ def test_argo_cd_takes_the_examples(tool: Find, schemas: Sequence[str], example:
 @every_overlay
 def test_the_pod_is_restricted(renderer: Renderer, version: str, overlay: str) -> None:
     """The whole pod, with what the overlay adds, satisfies the level `restricted` of Kubernetes' pod security."""
-    assert violations(pod_of(renderer.objects(version, overlay))) == []
+    assert violations(pod_of(renderer.objects(version, f"overlays/{overlay}"))) == []
 
 
 @every_version
 @every_overlay
 def test_the_sidecar_mounts_no_more_than_it_needs(renderer: Renderer, version: str, overlay: str) -> None:
     """Exactly these volumes, and of them only three to write to; nothing of the repo-server's but its sockets."""
-    pod = pod_of(renderer.objects(version, overlay))
+    pod = pod_of(renderer.objects(version, f"overlays/{overlay}"))
     sidecar = container_of(pod)
 
     mounts = {(mount["name"], mount["mountPath"], mount.get("readOnly", False)) for mount in sidecar["volumeMounts"]}
@@ -271,7 +264,7 @@ def test_the_sidecar_mounts_no_more_than_it_needs(renderer: Renderer, version: s
 @every_overlay
 def test_no_secret_is_a_variable(renderer: Renderer, version: str, overlay: str) -> None:
     """A folder's name can bring a variable into Argo CD's log while discovery is on, so none holds a secret."""
-    sidecar = container_of(pod_of(renderer.objects(version, overlay)))
+    sidecar = container_of(pod_of(renderer.objects(version, f"overlays/{overlay}")))
 
     assert all(set(variable) == {"name", "value"} for variable in sidecar["env"])
     assert "envFrom" not in sidecar
@@ -300,7 +293,8 @@ def test_argo_cd_reads_every_command_parameter(version: str) -> None:
 def test_argo_cd_reads_the_variables_of_the_repo_server(version: str) -> None:
     """The names that no manifest of Argo CD lists stand in its code."""
     patch = yaml.safe_load((DEPLOY / "components" / "sidecar" / "repo-server.yaml").read_text(encoding="utf-8"))
-    names = [variable["name"] for variable in container_of(patch["spec"]["template"]["spec"], "argocd-repo-server")["env"]]
+    container = container_of(patch["spec"]["template"]["spec"], "argocd-repo-server")
+    names = [variable["name"] for variable in container["env"]]
     code = (module(version) / "common" / "common.go").read_text(encoding="utf-8")
 
     assert names
@@ -320,11 +314,29 @@ def test_the_how_to_shows_what_kustomize_takes(renderer: Renderer) -> None:
     assert container_of(pod)["image"] == f"{image['newName']}:{image['newTag']}"
 
 
+@pytest.mark.parametrize("component", ["named-plugin", "discover-command"])
+def test_a_component_mounts_its_plugin_file(renderer: Renderer, component: str) -> None:
+    """The file of the component, and no other, is what `argocd-cmp-server` reads in the sidecar."""
+    folder = renderer.copy(VERSIONS[0]) / "overlays" / f"with-{component}"
+    shutil.copytree(folder.with_name("pod-identity"), folder)
+    kustomization = folder / "kustomization.yaml"
+    text = kustomization.read_text(encoding="utf-8")
+    kustomization.write_text(text.replace("components/named-plugin", f"components/{component}"), encoding="utf-8")
+
+    objects = read_objects(renderer.build(folder))
+
+    (mounted,) = [item for item in pod_of(objects)["volumes"] if item["name"] == NAMED[0]]
+    content = objects["ConfigMap", mounted["configMap"]["name"]]["data"]
+    assert content == {"plugin.yaml": (DEPLOY / "components" / component / "plugin.yaml").read_text(encoding="utf-8")}
+    mounts = {item["mountPath"]: item["name"] for item in container_of(pod_of(objects))["volumeMounts"]}
+    assert mounts["/home/argocd/cmp-server/config"] == NAMED[0]
+
+
 @every_overlay
 def test_helm_gets_what_kustomize_makes(renderer: Renderer, overlay: str) -> None:
     """Container and volumes in the values are those of the overlays, but for what tells these from each other."""
     values = yaml.safe_load((DEPLOY / "helm" / "values.yaml").read_text(encoding="utf-8"))["repoServer"]
-    pod = pod_of(renderer.objects(VERSIONS[0], overlay))
+    pod = pod_of(renderer.objects(VERSIONS[0], f"overlays/{overlay}"))
     own = {
         "env": {"CMP_STATE_DIRECTORY", "CMP_TIMEOUT"},
         "volumeMounts": {name for name, _, _ in EVERYWHERE | ({NAMED} & MOUNTS[overlay])},
@@ -393,7 +405,9 @@ def strange_server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[P
         assert not thread.is_alive()
 
 
-@pytest.mark.parametrize("strange_server", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], indirect=True, ids=["mute", "another"])
+@pytest.mark.parametrize(
+    "strange_server", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], indirect=True, ids=["mute", "another"]
+)
 def test_a_probe_fails_with_what_does_not_speak_grpc(probe: Sequence[str], strange_server: Path) -> None:
     """A socket that takes connections is not enough: a mute one would hang every request until its deadline."""
     assert run_probe(probe, strange_server) == 1
