@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -54,11 +55,11 @@ every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
 
 
 @cache
-def module(version: str) -> Path:
-    """Return the folder of Argo CD's module; without Go the test is skipped, and fails where CI=true."""
-    folder = argo_cd_manifests.find_module(version)
-    if folder:
-        return folder
+def module(version: str) -> zipfile.Path:
+    """Return the root of Argo CD's module; without Go the test is skipped, and fails where CI=true."""
+    root = argo_cd_manifests.find_module(version)
+    if root:
+        return root
     reason = "the manifests of Argo CD come by Go, which is not here"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
@@ -74,8 +75,7 @@ def read_objects(text: str) -> Objects:
 @cache
 def published(version: str) -> Objects:
     """Return what Argo CD publishes."""
-    manifest = argo_cd_manifests.install_manifest(module(version))
-    return read_objects(manifest.read_text(encoding="utf-8"))
+    return read_objects(argo_cd_manifests.install_manifest(module(version)))
 
 
 class Renderer:
@@ -99,8 +99,9 @@ class Renderer:
         """Return a copy of deploy/ in which Argo CD's manifests come from its module instead of the network."""
         copy = self._folder / version
         if not copy.exists():
+            manifest = argo_cd_manifests.install_manifest(module(version))
             shutil.copytree(DEPLOY, copy)
-            shutil.copy(argo_cd_manifests.install_manifest(module(version)), copy / "argo-cd")
+            (copy / "argo-cd" / "install.yaml").write_text(manifest, encoding="utf-8")
             base = copy / "argo-cd" / "kustomization.yaml"
             kept = base.read_text(encoding="utf-8").splitlines()[:-1]
             base.write_text("\n".join([*kept, "  - install.yaml", ""]), encoding="utf-8")
@@ -280,7 +281,7 @@ def test_no_secret_is_a_variable(renderer: Renderer, version: str, overlay: str)
 @every_version
 def test_argo_cd_reads_every_command_parameter(version: str) -> None:
     """Argo CD ignores an unknown key of the ConfigMap without a word; its own manifests say which ones it knows."""
-    manifest = argo_cd_manifests.install_manifest(module(version)).read_text(encoding="utf-8")
+    manifest = argo_cd_manifests.install_manifest(module(version))
     path = DEPLOY / "components" / "command-parameters" / "argocd-cmd-params-cm.yaml"
 
     keys = yaml.safe_load(path.read_text(encoding="utf-8"))["data"]
