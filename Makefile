@@ -131,6 +131,15 @@ docs: .venv/installed .cache/docs/installed ## Check that the generated pages ar
 docs-generate: .venv/installed ## Write the pages that come from the code
 	@$(BIN)/python tools/generate_docs.py
 
+.PHONY: helm-values
+helm-values: .venv/installed ## Write deploy/helm/values.yaml from the components of deploy/
+	@$(BIN)/python -m tools.helm_values
+
+.PHONY: e2e-latest-argocd
+e2e-latest-argocd: tools ## Test the manifests in deploy/ on what the latest version of Argo CD publishes
+	@CI=true ARGO_CD_LATEST=1 $(BIN)/pytest -q -n 0 -m e2e tests/e2e/test_deploy.py $(ARGS) || { \
+		echo "make e2e-latest-argocd failed: Argo CD has changed what deploy/ builds upon" >&2; exit 1; }
+
 .PHONY: docs-serve
 docs-serve: .cache/docs/installed ## Show the documentation in a browser while you write it
 	@NO_MKDOCS_2_WARNING=1 $(DOCS)/mkdocs serve

@@ -13,8 +13,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 DISCOVERING = ROOT / "plugin.yaml"
-NAMED = ROOT / "deploy" / "plugin-named.yaml"
-ASKING = ROOT / "deploy" / "plugin-discover-command.yaml"
+NAMED = ROOT / "deploy" / "components" / "named-plugin" / "plugin.yaml"
+ASKING = ROOT / "deploy" / "components" / "discover-command" / "plugin.yaml"
 COMMAND_KEYS = {"command", "args"}
 SPEC_KEYS: dict[str, set[str]] = {
     "discover": {"find"},

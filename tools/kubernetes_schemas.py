@@ -64,6 +64,27 @@ def write_schemas(document: Mapping[str, Any], folder: Path) -> None:
             path.write_text(json.dumps({"$ref": f"{_DEFINITIONS}#/definitions/{name}"}), encoding="utf-8")
 
 
+def write_custom_schemas(definition: Mapping[str, Any], folder: Path) -> None:
+    """Write a schema for each version of a CustomResourceDefinition, as strict as those of Kubernetes."""
+    group, kind = definition["spec"]["group"], definition["spec"]["names"]["kind"]
+    for version in definition["spec"]["versions"]:
+        path = folder / f"{kind.lower()}-{group.split('.')[0]}-{version['name']}.json"
+        path.write_text(json.dumps(_strict_throughout(version["schema"]["openAPIV3Schema"])), encoding="utf-8")
+
+
+def _strict_throughout(schema: Any) -> Any:
+    """Return a schema in which objects have no keys but their own, however deep they lie."""
+    if isinstance(schema, list):
+        return [_strict_throughout(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: _strict_throughout(value) for key, value in schema.items()}
+    if inner.get("x-kubernetes-int-or-string"):
+        return _NUMBER_OR_TEXT
+    has_keys = isinstance(inner.get("properties"), dict) and inner.get("type") == "object"
+    return _strict(inner) if has_keys and not inner.get("x-kubernetes-preserve-unknown-fields") else inner
+
+
 def _strict(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the schema of an object that has no keys but its own; any other schema as it is."""
     if "properties" in schema and "additionalProperties" not in schema:

@@ -11,8 +11,8 @@ from e2e_support import SECRET_KEY
 
 pytestmark = pytest.mark.e2e
 
-NAMED = ROOT / "deploy" / "plugin-named.yaml"
-ASKING = ROOT / "deploy" / "plugin-discover-command.yaml"
+NAMED = ROOT / "deploy" / "components" / "named-plugin" / "plugin.yaml"
+ASKING = ROOT / "deploy" / "components" / "discover-command" / "plugin.yaml"
 BUILT_IN = sorted(path.name for path in (ROOT / "backends").iterdir() if (path / "pyproject.toml").is_file())
 STRANGER = "local"
 """The backend of examples/backend-local, which is installed here and not in the image."""
