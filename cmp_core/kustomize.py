@@ -16,7 +16,7 @@ from cmp_core.documents import Document, place, split_documents
 from cmp_core.environment import BuildEnvironment
 from cmp_core.errors import BackendError, RenderError
 from cmp_core.models import Source
-from cmp_core.programs import find_program, run_program
+from cmp_core.programs import NO_NETWORK, find_program, run_program
 from cmp_core.strictyaml import KeyPath, MalformedYamlError, YamlTree, read_yaml
 
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -28,8 +28,8 @@ MOST_BYTES = 1024 * 1024
 OUTPUT = "kustomize-output.yaml"
 """What messages call the stream that kustomize prints."""
 
-_NOWHERE = "http://127.0.0.1:9"
 _PURPOSE = "to render a kustomization"
+_LONGEST_TOLD = 1000
 
 # Keys below which nothing is a path: values of the author's own, and patches that are written there.
 _HARMLESS = frozenset(
@@ -73,9 +73,8 @@ def render_kustomization(artifact: Artifact, source: Source, environment: BuildE
         most_bytes=limits.total_bytes,
     )
     if output.code:
-        raise RenderError(
-            f"{source.location}: kustomize refuses the kustomization: {_told(output.said, artifact.root)}"
-        )
+        told = output.said_without(artifact.root).removeprefix("Error: ")[:_LONGEST_TOLD] or "it gives no reason"
+        raise RenderError(f"{source.location}: kustomize refuses the kustomization: {told}")
     return split_documents(output.content, OUTPUT)
 
 
@@ -92,14 +91,7 @@ def _command(environment: BuildEnvironment) -> list[str | Path]:
 
 def _variables(root: Path) -> dict[str, str]:
     """Return all that kustomize is told: a home in which nothing lies, no path, and no way to the network."""
-    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), _NOWHERE)
-    return {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent", "TMPDIR": str(root), "PATH": "", **proxies}
-
-
-def _told(said: str, root: Path) -> str:
-    """Return the first lines of what kustomize says, without the place of the scratch folder."""
-    text = said.replace(f"{root.resolve()}/", "").replace(f"{root}/", "").removeprefix("Error: ")
-    return " ".join(text.split())[:1000] or "it gives no reason"
+    return {"HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent", "TMPDIR": str(root), "PATH": "", **NO_NETWORK}
 
 
 def _check_file(root: Path, path: str) -> None:

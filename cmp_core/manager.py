@@ -26,6 +26,7 @@ from cmp_core.selection import check_totals
 from cmp_core.validation import closest, echo
 
 Result = TypeVar("Result")
+Class = TypeVar("Class")
 
 _REQUIRED_HOOKS = ("source_model", "fetch")
 
@@ -205,14 +206,7 @@ def _renders(manager: pluggy.PluginManager) -> bool:
 
 
 def _load_model(installed: InstalledBackend, manager: pluggy.PluginManager) -> type[Source]:
-    try:
-        model = manager.hook.source_model()
-    except (Exception, SystemExit) as error:  # a stranger's code may raise anything
-        raise BackendLoadError(
-            f"{installed}: `source_model` failed: {_told(error)}: ask the authors of {installed.distribution}"
-        ) from error
-    if not (isinstance(model, type) and issubclass(model, Source)):
-        raise BackendLoadError(f"{installed}: `source_model` must return a subclass of Source, not {echo(model)}")
+    model = _ask_for_class(installed, manager.hook.source_model, Source)
     if model.location is Source.location:
         raise BackendLoadError(f"{installed}: `{model.__name__}` lacks `location`: define the property")
     return model
@@ -221,20 +215,26 @@ def _load_model(installed: InstalledBackend, manager: pluggy.PluginManager) -> t
 def _load_settings_model(installed: InstalledBackend, manager: pluggy.PluginManager) -> type[StrictModel] | None:
     if not manager.hook.settings_model.get_hookimpls():
         return None
-    try:
-        model = manager.hook.settings_model()
-    except (Exception, SystemExit) as error:  # a stranger's code may raise anything
-        raise BackendLoadError(
-            f"{installed}: `settings_model` failed: {_told(error)}: ask the authors of {installed.distribution}"
-        ) from error
-    if not (isinstance(model, type) and issubclass(model, StrictModel)):
-        raise BackendLoadError(
-            f"{installed}: `settings_model` must return a subclass of StrictModel, not {echo(model)}"
-        )
+    model = _ask_for_class(installed, manager.hook.settings_model, StrictModel)
     required = [name for name, field in model.model_fields.items() if field.is_required()]
     if required:
         raise BackendLoadError(f"{installed}: `{model.__name__}.{required[0]}` lacks a default: give it one")
     return model
+
+
+def _ask_for_class(installed: InstalledBackend, hook: pluggy.HookCaller, base: type[Class]) -> type[Class]:
+    """Return the class that a backend answers a hook with."""
+    try:
+        found = hook()
+    except (Exception, SystemExit) as error:  # a stranger's code may raise anything
+        raise BackendLoadError(
+            f"{installed}: `{hook.name}` failed: {_told(error)}: ask the authors of {installed.distribution}"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise BackendLoadError(
+            f"{installed}: `{hook.name}` must return a subclass of {base.__name__}, not {echo(found)}"
+        )
+    return found
 
 
 def _is_below(artifact: object, destination: Path) -> TypeGuard[Artifact]:

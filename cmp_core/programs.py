@@ -16,7 +16,12 @@ from typing import NamedTuple
 from cmp_core.environment import BuildEnvironment
 from cmp_core.errors import BackendError, LimitExceededError
 
-__all__ = ["Output", "find_program", "run_program"]
+__all__ = ["NO_NETWORK", "Output", "find_program", "run_program"]
+
+NO_NETWORK: Mapping[str, str] = dict.fromkeys(
+    ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), "http://127.0.0.1:9"
+)
+"""Variables of a program that shall reach nothing: a proxy that is not there. Go lets none stand before loopback."""
 
 MOST_SAID = 64 * 1024
 """How many bytes of what a program says on stderr are kept."""
@@ -53,6 +58,14 @@ class Output(NamedTuple):
     code: int
     content: bytes
     said: str
+
+    def said_without(self, *folders: Path) -> str:
+        """Return what it said on one line, with every path below these folders shortened to what lies there."""
+        text = self.said
+        for folder in folders:
+            for spelling in (folder.resolve(), folder):
+                text = text.replace(f"{spelling}/", "")
+        return " ".join(text.split())
 
 
 def find_program(name: str, environment: BuildEnvironment, *, purpose: str) -> Path:

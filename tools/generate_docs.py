@@ -505,7 +505,8 @@ def _name_summary(module: ModuleType, name: str) -> str:
     home = import_module(f"cmp_core.{cmp_core._HOMES[name]}") if module is cmp_core else module  # noqa: SLF001  # where it is
     statements = ast.parse(inspect.getsource(home)).body
     for statement, text in pairwise(statements):
-        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == name:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
             value = text.value if isinstance(text, ast.Expr) else None
             return " ".join(str(value.value).split()) if isinstance(value, ast.Constant) else ""
     return ""

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,12 @@ def read_app_file(file: AppFile, environment: BuildEnvironment) -> bytes:
 
 
 def unpack(
-    archive: Path, destination: Path, values: Mapping[str, Any], source: HelmSource, environment: BuildEnvironment
+    archive: Artifact, destination: Path, values: Mapping[str, Any], source: HelmSource, environment: BuildEnvironment
 ) -> Artifact:
     """Unpack an archive that is there already, as the backend for archives does, and take its file away.
 
     Args:
-        archive: The only file in its folder.
+        archive: What was fetched: the one file.
         destination: An existing folder.
         values: Keys for that backend.
         source: Whose chart it is, for messages and limits.
@@ -69,8 +70,7 @@ def unpack(
     model = cmp_backend_tarball.source_model()
     limits = source.limits.model_dump(by_alias=True)
     packed = model.model_validate({"source": source.chart.as_values(), "limits": limits, **values})
-    there = Artifact.from_directory(archive.parent)
-    return cmp_backend_tarball.fetch(packed, destination, environment, lambda *_arguments, **_keys: there)
+    return cmp_backend_tarball.fetch(packed, destination, environment, lambda *_arguments, **_keys: archive)
 
 
 def _fetch_chart(source: HelmSource, folder: Path, environment: BuildEnvironment, fetch_nested: FetchNested) -> str:
@@ -82,7 +82,7 @@ def _fetch_chart(source: HelmSource, folder: Path, environment: BuildEnvironment
         folder.mkdir()
         # Helm itself looks behind the first folder of every path, whatever that is called.
         keys = {"stripComponents": 1, "include": source.include, "exclude": source.exclude}
-        unpack(packed / artifact.files[0], folder, keys, source, environment)
+        unpack(replace(artifact, root=packed), folder, keys, source, environment)
         shutil.rmtree(packed, ignore_errors=True)
     else:
         for path in set(artifact.files) - set(filter_paths(artifact.files, source)):

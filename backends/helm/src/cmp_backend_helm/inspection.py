@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from cmp_backend_helm.fetching import unpack
-from cmp_backend_helm.layout import CHART_FILE
+from cmp_backend_helm.layout import CHART_FILE, Chart
 from cmp_backend_helm.source import HelmSource
 from cmp_core import Artifact, BuildEnvironment, LimitExceededError, RenderError
 
@@ -27,7 +27,7 @@ _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _VENDOR = "run `helm dependency build` before you publish the chart"
 
 
-def inspect_chart(folder: Path, source: HelmSource, environment: BuildEnvironment) -> None:
+def inspect_chart(chart: Chart, source: HelmSource, environment: BuildEnvironment) -> None:
     """Refuse a chart that is not complete, or of which a schema names another one.
 
     Raises:
@@ -37,8 +37,8 @@ def inspect_chart(folder: Path, source: HelmSource, environment: BuildEnvironmen
     """
     limits = source.limits.under(environment.settings.limits)
     inspection = _Inspection(source, environment, limits.total_bytes)
-    inspection.inspect(Artifact.from_directory(folder), f"{source.location}: ", MOST_PACKED)
-    _check_dependencies(folder, source.location)
+    inspection.inspect(chart, f"{source.location}: ", MOST_PACKED)
+    _check_dependencies(chart.folder, source.location)
 
 
 class _Inspection:
@@ -50,7 +50,7 @@ class _Inspection:
         self._most_bytes = most_bytes
         self._bytes = 0
 
-    def inspect(self, chart: Artifact, place: str, depth: int) -> None:
+    def inspect(self, chart: Chart, place: str, depth: int) -> None:
         """Look at all files of a chart.
 
         Args:
@@ -58,7 +58,7 @@ class _Inspection:
             place: What stands before a path in messages.
             depth: How deep archives may still lie in it.
         """
-        self._bytes += chart.size
+        self._bytes += sum((chart.folder / path).stat().st_size for path in chart.files)
         if self._bytes > self._most_bytes:
             raise LimitExceededError(
                 f"{self._source.location}: the chart's own archives hold more than {self._most_bytes} bytes: raise "
@@ -69,9 +69,9 @@ class _Inspection:
             if "\\" in path:
                 raise RenderError(f"{place}{path}: Helm would take `\\` for a separator: rename it")
             if path.rpartition("/")[2] == SCHEMA:
-                _check_schema((chart.root / path).read_bytes(), f"{place}{path}")
+                _check_schema((chart.folder / path).read_bytes(), f"{place}{path}")
             elif path.endswith(".tgz") and path.rpartition("/")[0].endswith("charts"):
-                self._inspect_packed(chart.root / path, f"{place}{path}", depth)
+                self._inspect_packed(chart.folder / path, f"{place}{path}", depth)
 
     def _inspect_packed(self, archive: Path, place: str, depth: int) -> None:
         if not depth:
@@ -81,8 +81,9 @@ class _Inspection:
             alone.mkdir()
             unpacked.mkdir()
             (alone / archive.name).hardlink_to(archive)
-            chart = unpack(alone / archive.name, unpacked, {}, self._source, self._environment)
-            self.inspect(chart, f"{place}: ", depth - 1)
+            there = Artifact.from_directory(alone)
+            files = unpack(there, unpacked, {}, self._source, self._environment).files
+            self.inspect(Chart(unpacked, files), f"{place}: ", depth - 1)
 
 
 def _check_schema(content: bytes, place: str) -> None:

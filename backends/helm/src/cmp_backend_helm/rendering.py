@@ -14,15 +14,14 @@ from pathlib import Path
 
 from cmp_backend_helm.fetching import read_app_file
 from cmp_backend_helm.inspection import inspect_chart
-from cmp_backend_helm.layout import find_chart, values_folder
+from cmp_backend_helm.layout import Chart, find_chart, values_folder
 from cmp_backend_helm.source import AppFile, HelmSource, is_release_name
 from cmp_core import Artifact, BuildEnvironment, Document, RenderError, split_documents
-from cmp_core.programs import find_program, run_program
+from cmp_core.programs import NO_NETWORK, Output, find_program, run_program
 
 OUTPUT = "helm-output.yaml"
 """What messages call the stream that Helm prints."""
 
-_NOWHERE = "http://127.0.0.1:9"
 _LONGEST_TOLD = 1500
 
 _log = logging.getLogger("cmp_core.helm")
@@ -52,13 +51,13 @@ def render_chart(artifact: Artifact, source: HelmSource, environment: BuildEnvir
             *_single_values(source),
         ]
         output = run_program(
-            [helm, "template", _release(source, environment), chart.resolve(), *arguments],
+            [helm, "template", _release(source, environment), chart.folder.resolve(), *arguments],
             home,
             environment,
             variables=_variables(home),
             most_bytes=limits.total_bytes,
         )
-        said = _told(output.said, chart, artifact.root)
+        said = _told(output, chart.folder, artifact.root)
     if output.code:
         raise RenderError(f"{source.location}: Helm refuses the chart: {said or 'it gives no reason'}")
     if said:
@@ -95,7 +94,7 @@ def _options(source: HelmSource, environment: BuildEnvironment) -> Iterator[str]
 
 
 def _value_files(
-    artifact: Artifact, chart: Path, source: HelmSource, environment: BuildEnvironment, home: Path
+    artifact: Artifact, chart: Chart, source: HelmSource, environment: BuildEnvironment, home: Path
 ) -> Iterator[str]:
     """Write the files of values into `home`, and yield their names, in their order and as the trigger file's keys.
 
@@ -106,25 +105,20 @@ def _value_files(
         if isinstance(file, AppFile):
             (home / name).write_bytes(read_app_file(file, environment))
         elif isinstance(file, str):
-            shutil.copyfile(_file_in_chart(file, artifact, chart, number), home / name)
+            shutil.copyfile(_file_in_chart(file, chart, number), home / name)
         else:
-            fetched = (path for path in (artifact.root / values_folder(number)).rglob("*") if path.is_file())
-            shutil.copyfile(next(fetched), home / name)
+            fetched = next(path for path in artifact.files if path.startswith(f"{values_folder(number)}/"))
+            shutil.copyfile(artifact.root / fetched, home / name)
         yield name
     if source.values:
         (home / "values").write_text(source.values, encoding="utf-8")
         yield "values"
 
 
-def _file_in_chart(path: str, artifact: Artifact, chart: Path, number: int) -> Path:
-    folder = f"{chart.relative_to(artifact.root).as_posix()}/"
-    if f"{folder}{path}" in artifact.files:
-        return chart / path
-    candidates = [
-        name.removeprefix(folder)
-        for name in artifact.files
-        if name.startswith(f"{folder}values") and name.endswith((".yaml", ".yml"))
-    ]
+def _file_in_chart(path: str, chart: Chart, number: int) -> Path:
+    if path in chart.files:
+        return chart.folder / path
+    candidates = [name for name in chart.files if name.startswith("values") and name.endswith((".yaml", ".yml"))]
     there = f"there are {', '.join(candidates[:5])}" if candidates else "and no other"
     raise RenderError(f"`valueFiles.{number}`: the chart holds no `{path}`, {there}: name a file of the chart")
 
@@ -143,19 +137,23 @@ def _escaped(value: str) -> str:
 
 def _variables(home: Path) -> dict[str, str]:
     """Return all that Helm is told: a home in which nothing lies, no plugin, no cluster, and no way to the network."""
-    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), _NOWHERE)
     places = {name: str(home / "helm") for name in ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME")}
     nothing = dict.fromkeys(("KUBECONFIG", "HELM_PLUGINS", "HELM_REPOSITORY_CONFIG"), "/nonexistent")
-    return {"HOME": str(home), "TMPDIR": str(home), "PATH": "", "HELM_NO_PLUGINS": "1", **places, **nothing, **proxies}
+    return {
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "PATH": "",
+        "HELM_NO_PLUGINS": "1",
+        **places,
+        **nothing,
+        **NO_NETWORK,
+    }
 
 
-def _told(said: str, chart: Path, root: Path) -> str:
+def _told(output: Output, chart: Path, root: Path) -> str:
     """Return what Helm says, without the place of the scratch folder and its advice to those at a terminal."""
-    for folder in (chart, root):
-        for spelling in (folder.resolve(), folder):
-            said = said.replace(f"{spelling}/", "")
-    text = " ".join(said.replace("Use --debug flag to render out invalid YAML", "").split())
-    return text.removeprefix("Error: ")[:_LONGEST_TOLD]
+    text = output.said_without(chart, root).replace("Use --debug flag to render out invalid YAML", "")
+    return " ".join(text.split()).removeprefix("Error: ")[:_LONGEST_TOLD]
 
 
 def _path(document: Document) -> str:
