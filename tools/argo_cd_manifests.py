@@ -1,12 +1,8 @@
 """Own the install manifests that Argo CD publishes: read out of its Go module, so that no other download is needed."""
 
-import json
-import shutil
-import subprocess
-import sys
-import tempfile
 import zipfile
 
+from tools import go_modules
 from tools.binaries import ARGO_CD_VERSION
 
 _MODULE = "github.com/argoproj/argo-cd/v3"
@@ -23,17 +19,9 @@ def find_module(version: str) -> zipfile.Path | None:
     Args:
         version: Without the `v`, or `latest`.
     """
-    go = shutil.which("go")
-    if not go:
-        return None
     name = version if version == "latest" else f"v{version}"
-    command = [go, "mod", "download", "-json", f"{_MODULE}@{name}"]
-    with tempfile.TemporaryDirectory() as folder:
-        result = subprocess.run(command, cwd=folder, check=False, stdout=subprocess.PIPE)
-    told = json.loads(result.stdout or "{}")
-    if "Zip" not in told:
-        sys.exit(f"{_MODULE}@{name} cannot be had: {told.get('Error', 'see above')}")
-    return zipfile.Path(told["Zip"], f"{_MODULE}@{told['Version']}/")
+    told = go_modules.download(f"{_MODULE}@{name}")
+    return zipfile.Path(told["Zip"], f"{_MODULE}@{told['Version']}/") if told else None
 
 
 def install_manifest(module: zipfile.Path) -> str:

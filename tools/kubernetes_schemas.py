@@ -4,13 +4,12 @@ kubeconform would fetch them from the internet. These are strict: a key that Kub
 """
 
 import json
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tools import go_modules
 from tools.processes import cache_folder, tell
 
 VERSION = "1.34.2"
@@ -33,13 +32,12 @@ def find_schemas() -> Path | None:
     folder = cache_folder() / f"kubernetes-schemas-{VERSION}"
     if folder.is_dir():
         return folder
-    go = shutil.which("go")
-    if not go:
+    module = go_modules.download(_MODULE)
+    if not module:
         return None
     tell(f"Making schemas of {_MODULE}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        command = [go, "mod", "download", "-json", _MODULE]
-        module = json.loads(subprocess.run(command, cwd=scratch, check=True, stdout=subprocess.PIPE).stdout)
         document = Path(module["Dir"], "api", "openapi-spec", "swagger.json")
         made = Path(scratch, "schemas")
         made.mkdir()

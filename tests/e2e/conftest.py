@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import boto3
 import pytest
@@ -14,9 +14,22 @@ from e2e import cmp_client, cmp_server
 from e2e.contract import TRIGGER, Checkout, Plugin, StartPlugin
 from e2e_support import ACCESS_KEY, SECRET_KEY, S3Server
 
-from tools import binaries, versitygw
+from tools import binaries, kubernetes_schemas, versitygw
 
 Find = Callable[[str], Path]
+
+
+def give_up(reason: str) -> NoReturn:
+    """Skip the test for want of something, or fail it where CI=true."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def kubernetes_folder() -> Path:
+    """The folder of Kubernetes' own schemas; without Go the test is skipped, and fails where CI=true."""
+    return kubernetes_schemas.find_schemas() or give_up("the schemas of Kubernetes come by Go, which is not here")
 
 
 @pytest.fixture(scope="session")
@@ -27,10 +40,7 @@ def tool() -> Find:
         program = binaries.find(name)
         if program:
             return program
-        reason = f"{name} is not built: run `make tools`, which needs Go"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        give_up(f"{name} is not built: run `make tools`, which needs Go")
 
     return find
 

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import yaml
 from docs_support import blocks_of
-from e2e.conftest import Find
+from e2e.conformance import conform
+from e2e.conftest import Find, give_up
 from e2e.contract import Plugin
 from pod_security import violations
 
@@ -57,13 +58,7 @@ every_overlay = pytest.mark.parametrize("overlay", OVERLAYS)
 @cache
 def module(version: str) -> zipfile.Path:
     """Return the root of Argo CD's module; without Go the test is skipped, and fails where CI=true."""
-    root = argo_cd_manifests.find_module(version)
-    if root:
-        return root
-    reason = "the manifests of Argo CD come by Go, which is not here"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    return argo_cd_manifests.find_module(version) or give_up("the manifests of Argo CD come by Go, which is not here")
 
 
 def read_objects(text: str) -> Objects:
@@ -128,26 +123,13 @@ def renderer(tool: Find, tmp_path_factory: pytest.TempPathFactory) -> Renderer:
 
 
 @pytest.fixture(scope="session")
-def schemas(tmp_path_factory: pytest.TempPathFactory) -> Sequence[str]:
-    """Where kubeconform finds Kubernetes' schemas, and those of Argo CD's kinds, made of its own definitions."""
-    kubernetes = kubernetes_schemas.find_schemas()
-    if kubernetes is None:
-        reason = "the schemas of Kubernetes come by Go, which is not here"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+def schemas(kubernetes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Sequence[Path]:
+    """The folders of Kubernetes' schemas, and of those of Argo CD's kinds, made of its own definitions."""
     folder = tmp_path_factory.mktemp("schemas")
     for (kind, _), definition in published(VERSIONS[0]).items():
         if kind == "CustomResourceDefinition":
             kubernetes_schemas.write_custom_schemas(definition, folder)
-    places = map(kubernetes_schemas.location, (kubernetes, folder))
-    return [option for place in places for option in ("-schema-location", place)]
-
-
-def conform(program: Path, schemas: Sequence[str], manifests: str) -> "subprocess.CompletedProcess[str]":
-    """Let kubeconform judge manifests, each of which must have a schema."""
-    command: list[str | Path] = [program, "-strict", "-summary", *schemas]
-    return subprocess.run(command, input=manifests, check=False, capture_output=True, text=True)
+    return kubernetes_folder, folder
 
 
 def pod_of(objects: Objects) -> dict[str, Any]:
@@ -212,10 +194,10 @@ def test_an_overlay_adds_what_is_written_and_takes_nothing_away(renderer: Render
 @every_version
 @every_overlay
 def test_kubernetes_takes_an_overlay(
-    renderer: Renderer, tool: Find, schemas: Sequence[str], version: str, overlay: str
+    renderer: Renderer, tool: Find, schemas: Sequence[Path], version: str, overlay: str
 ) -> None:
     """By its own schemas, in which no unknown key is allowed; nothing is left out."""
-    judged = conform(tool("kubeconform"), schemas, renderer.text(version, f"overlays/{overlay}"))
+    judged = conform(tool("kubeconform"), renderer.text(version, f"overlays/{overlay}"), *schemas)
 
     assert judged.returncode == 0, judged.stdout + judged.stderr
     assert "Invalid: 0, Errors: 0, Skipped: 0" in judged.stdout
@@ -223,12 +205,12 @@ def test_kubernetes_takes_an_overlay(
 
 
 @pytest.mark.parametrize("example", sorted((DEPLOY / "examples").iterdir()), ids=lambda path: path.stem)
-def test_argo_cd_takes_the_examples(tool: Find, schemas: Sequence[str], example: Path) -> None:
+def test_argo_cd_takes_the_examples(tool: Find, schemas: Sequence[Path], example: Path) -> None:
     """By the definitions that it publishes, without unknown keys; and a misspelt key is one."""
     text = example.read_text(encoding="utf-8")
 
-    judged = conform(tool("kubeconform"), schemas, text)
-    misspelt = conform(tool("kubeconform"), schemas, text.replace("\nspec:\n", "\nspec:\n  sourceRepositories: []\n"))
+    judged = conform(tool("kubeconform"), text, *schemas)
+    misspelt = conform(tool("kubeconform"), text.replace("\nspec:\n", "\nspec:\n  sourceRepositories: []\n"), *schemas)
 
     assert judged.returncode == 0, judged.stdout + judged.stderr
     assert "Valid: 1, Invalid: 0, Errors: 0, Skipped: 0" in judged.stdout

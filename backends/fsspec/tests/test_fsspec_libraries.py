@@ -323,11 +323,11 @@ def test_google_cloud_storage_needs_an_identity(fetching: Any, monkeypatch: pyte
 def test_every_exception_that_is_told_by_name_exists() -> None:
     """A name that a library has given up would never be met again."""
     import adlfs  # noqa: F401, PLC0415  # these load slowly
-    import aiohttp  # noqa: PLC0415
-    import azure.core.exceptions as azure  # noqa: PLC0415
-    import fsspec.exceptions as fsspec  # noqa: PLC0415
-    import gcsfs.retry as gcsfs  # noqa: PLC0415
-    import google.auth.exceptions as google  # noqa: PLC0415
+    import aiohttp  # noqa: PLC0415  # as above
+    import azure.core.exceptions as azure  # noqa: PLC0415  # as above
+    import fsspec.exceptions as fsspec  # noqa: PLC0415  # as above
+    import gcsfs.retry as gcsfs  # noqa: PLC0415  # as above
+    import google.auth.exceptions as google  # noqa: PLC0415  # as above
 
     homes = {"aiohttp": aiohttp, "azure": azure, "fsspec": fsspec, "gcsfs": gcsfs, "google": google}
     homes |= {"requests": requests.exceptions, "builtins": __builtins__, "socket": __import__("socket")}

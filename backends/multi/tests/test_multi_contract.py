@@ -17,8 +17,8 @@ class TestMulti(BackendContract):
     secrets = ("secret/of+the/test+that/no+message/may+show",)
 
     @pytest.fixture(autouse=True)
-    def _folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder, self.monkeypatch = tmp_path / "published", monkeypatch
+    def _folder(self, tmp_path: Path, failing_s3: Any) -> None:
+        self.folder, self.failing_s3 = tmp_path / "published", failing_s3
         self.published = 0
 
     def fetch(self, values: Mapping[str, Any], destination: Path, **settings: Any) -> Artifact:
@@ -47,14 +47,8 @@ class TestMulti(BackendContract):
         """Ask an S3 that nobody serves."""
         return self._in_s3(AWS_ACCESS_KEY_ID="AKIATESTTESTTEST1234", AWS_SECRET_ACCESS_KEY=self.secrets[0])
 
-    def _in_s3(self, **variables: str) -> dict[str, Any]:
-        nobody = {"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
-        endpoint = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_EC2_METADATA_DISABLED": "true"}
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
-            self.monkeypatch.delenv(name, raising=False)
-        for name, value in {**nobody, **endpoint, **variables}.items():
-            self.monkeypatch.setenv(name, value)
-        return {"sources": [{"name": "one", "backend": "s3", "bucket": "test-bucket", "path": "apps/demo"}]}
+    def _in_s3(self, **credentials: str) -> dict[str, Any]:
+        return {"sources": [{"name": "one", **self.failing_s3("apps/demo", **credentials)}]}
 
 
 def one_source(root: Path) -> dict[str, Any]:

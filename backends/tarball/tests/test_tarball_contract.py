@@ -23,8 +23,8 @@ class TestTarball(BackendContract):
     }
 
     @pytest.fixture(autouse=True)
-    def _folder(self, tmp_path_factory: pytest.TempPathFactory, pack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder, self.pack, self.monkeypatch = tmp_path_factory.mktemp("published"), pack, monkeypatch
+    def _folder(self, tmp_path_factory: pytest.TempPathFactory, pack: Any, failing_s3: Any) -> None:
+        self.folder, self.pack, self.failing_s3 = tmp_path_factory.mktemp("published"), pack, failing_s3
         self.published = 0
 
     def publish(self, files: Mapping[str, bytes]) -> dict[str, Any]:
@@ -54,14 +54,8 @@ class TestTarball(BackendContract):
         """Ask an S3 that nobody serves."""
         return self._in_s3(AWS_ACCESS_KEY_ID="AKIATESTTESTTEST1234", AWS_SECRET_ACCESS_KEY=self.secrets[0])
 
-    def _in_s3(self, **variables: str) -> dict[str, Any]:
-        nobody = {"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
-        endpoint = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_EC2_METADATA_DISABLED": "true"}
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
-            self.monkeypatch.delenv(name, raising=False)
-        for name, value in {**nobody, **endpoint, **variables}.items():
-            self.monkeypatch.setenv(name, value)
-        return {"source": {"backend": "s3", "bucket": "test-bucket", "path": "releases/demo.tgz"}}
+    def _in_s3(self, **credentials: str) -> dict[str, Any]:
+        return {"source": self.failing_s3("releases/demo.tgz", **credentials)}
 
     def test_the_files_take_up_less_in_the_archive_than_by_themselves(self) -> None:
         """So the limits of the suite are met by what is unpacked, not by the archive."""
