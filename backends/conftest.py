@@ -1,11 +1,23 @@
 """What the tests of several backends share."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from botocore.loaders import JSONFileLoader
 
 FailingS3 = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def descriptions_are_parsed_once() -> Iterator[None]:
+    """The SDK's descriptions of AWS, which every session of its own would parse anew: half the time of many a test."""
+    load_file = JSONFileLoader.load_file
+    kept = functools.cache(functools.partial(load_file, JSONFileLoader()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", lambda _self, path: kept(path))
+        yield
 
 
 @pytest.fixture

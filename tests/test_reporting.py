@@ -113,7 +113,7 @@ def test_the_id_survives_an_error_of_any_length(stderr: Path, text: str) -> None
 
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.ERROR])
-@pytest.mark.parametrize("text", ["x" * 100_000, '"' * 100_000, "é" * 100_000, "\x1b" * 100_000, "🙂\n" * 50_000])
+@pytest.mark.parametrize("text", ["x" * 20_000, '"' * 20_000, "é" * 20_000, "\x1b" * 20_000, "🙂\n" * 10_000])
 def test_a_line_of_json_is_whole_and_bounded(stderr: Path, text: str, level: int) -> None:
     """However long the names and the message are, it parses, holds every key, and a good part of the message."""
     handler = StderrHandler(Redactor(), "json", long_summary(text))

@@ -709,7 +709,7 @@ def test_content_that_was_changed_on_the_way_is_a_failure(put: Any, examine: Exa
 
 def test_the_deadline_ends_everything(examine: Examine, faults: Any, make_environment: Any) -> None:
     """The error names the check that was being made; the findings before it were given already."""
-    environment = make_environment(read_timeout=30, timeout=1.5)
+    environment = make_environment(read_timeout=30, timeout=4)
     faults.script = lambda request, _: faults.Reply(200, b"x", sent=0, stalls=True) if request.is_listing else None
     source = S3Source.model_validate({"bucket": "test-bucket", "path": "p"})
     given: list[str] = []
@@ -718,7 +718,7 @@ def test_the_deadline_ends_everything(examine: Examine, faults: Any, make_enviro
     with pytest.raises(DeadlineExceededError, match="while checking `list` for s3://test-bucket/p"):
         given.extend(finding.check for finding in diagnose(source, environment))
 
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 8
     assert given[-1] == "identity"
 
 
