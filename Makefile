@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 TEST_WORKERS ?= auto
+# End-to-end tests wait for deadlines and for servers: one more worker than there are processors.
+E2E_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 ARGS ?=
 UPGRADE ?=
 
@@ -103,7 +105,7 @@ tools: .venv/installed ## Bring what the end-to-end tests need and PyPI does not
 
 .PHONY: e2e
 e2e: test-s3 ## Run the end-to-end tests: two S3 servers, the genuine argocd-cmp-server, faults, races
-	@CI=true $(BIN)/pytest -q -n $(TEST_WORKERS) -m e2e $(ARGS) || { echo "make e2e failed: make tools builds what it needs" >&2; exit 1; }
+	@CI=true $(BIN)/pytest -q -n $(E2E_WORKERS) --dist worksteal -m e2e $(ARGS) || { echo "make e2e failed: make tools builds what it needs" >&2; exit 1; }
 
 .PHONY: test-s3
 test-s3: tools ## Run the tests that talk to S3 against LocalStack and versitygw, each started for them, side by side

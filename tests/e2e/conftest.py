@@ -19,6 +19,11 @@ from tools import binaries, kubernetes_schemas, versitygw
 Find = Callable[[str], Path]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest begin first, so that no worker is left alone with one of them in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def give_up(reason: str) -> NoReturn:
     """Skip the test for want of something, or fail it where CI=true."""
     if os.environ.get("CI") == "true":

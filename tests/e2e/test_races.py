@@ -113,6 +113,7 @@ class Outcome:
     text: str
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("storm", STORMS, ids=lambda storm: f"{storm.pages}-pages")
 def test_in_a_storm_every_output_is_a_state_that_the_prefix_had(storm: Storm, tool: Find, tmp_path: Path) -> None:
     """A writer never rests; what comes out nevertheless is no mixture, while a reader without care gets some."""
