@@ -1,9 +1,12 @@
 """The demonstration prints the quickstart's manifests and nothing else."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+from tools import docs_pictures
 
 ROOT = Path(__file__).resolve().parent.parent
 OBJECTS = ROOT / "examples" / "quickstart" / "objects"
@@ -86,3 +89,19 @@ def test_a_command_that_fails_ends_the_demonstration_with_its_exit_code(tmp_path
 
     assert result.returncode == 69
     assert result.stdout == b""
+
+
+def test_the_recording_shows_what_happens_today() -> None:
+    """The picture on the first page is of this version: `make docs-pictures` draws it anew."""
+    shown = [plain(line) for line in docs_pictures.texts_of(docs_pictures.RECORDING.read_text(encoding="utf-8"))]
+
+    told = [*run_demo().stderr.decode().splitlines(), *OBJECTS.joinpath("deployment.yaml").read_text().splitlines()[:4]]
+    for line in told:
+        assert plain(line)[: docs_pictures.COLUMNS] in shown
+    assert len(shown) > len(told)
+
+
+def plain(line: str) -> str:
+    """Return a line without what differs from run to run."""
+    line = re.sub(r"127\.0\.0\.1:\d+|\d+\.\d\d s", "…", line)
+    return re.sub(r" ?\[request [0-9a-f]{8}\]$", "", line)
