@@ -51,6 +51,18 @@ demo-kustomize: .venv/installed ## The same with an overlay, which kustomize bui
 	@$(BIN)/python -m tools.binaries kustomize
 	@PATH="$(CURDIR)/.tools:$$PATH" $(BIN)/python tools/demo.py kustomize
 
+.PHONY: demo-single-object
+demo-single-object: .venv/installed ## The same with everything in one object
+	@$(BIN)/python tools/demo.py single-object
+
+.PHONY: demo-include-exclude
+demo-include-exclude: .venv/installed ## The same with a prefix that other things lie below
+	@$(BIN)/python tools/demo.py include-exclude
+
+.PHONY: demo-environments
+demo-environments: .venv/installed ## The same with the parameters of one environment of several
+	@$(BIN)/python tools/demo.py environments
+
 .PHONY: check
 check: check-format lint types arrows docs dockerfile test ## Everything that must hold before a change is done
 

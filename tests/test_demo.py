@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tools import docs_pictures
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,6 +64,22 @@ def test_the_demonstration_of_a_web_server_prints_what_it_gives_out() -> None:
     assert result.returncode == 0, result.stderr.decode()
     assert result.stdout == b"---\n" + release.read_bytes()
     assert b"The operator allows http://127.0.0.1:" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("example", "printed"),
+    [
+        ("single-object", "releases/demo-app-1.0.0.yaml"),
+        ("include-exclude", "apps/demo-app/service.yaml"),
+        ("environments", "apps/demo-app/v1.4.2/configmap.yaml"),
+    ],
+)
+def test_a_demonstration_prints_the_one_object_that_is_meant(example: str, printed: str) -> None:
+    """Byte for byte, and nothing of what lies beside it."""
+    result = run_demo(example)
+
+    assert result.returncode == 0, result.stderr.decode()
+    assert result.stdout == b"---\n" + (ROOT / "examples" / example / "objects" / printed).read_bytes()
 
 
 def test_the_demonstration_uses_nothing_of_the_callers_aws_account() -> None:

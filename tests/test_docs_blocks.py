@@ -63,7 +63,13 @@ def test_a_block_of_unknown_kind_is_seen() -> None:
 
 def shellcheck(scripts: list[Path]) -> str:
     """Return what shellcheck says."""
-    command = [PROGRAMS / "shellcheck", "--shell=bash", "--format=gcc", f"--exclude={','.join(SEEN_ALONE)}", *scripts]
+    command: list[str | Path] = [
+        PROGRAMS / "shellcheck",
+        "--shell=bash",
+        "--format=gcc",
+        f"--exclude={','.join(SEEN_ALONE)}",
+        *scripts,
+    ]
     return subprocess.run(command, check=False, capture_output=True, text=True).stdout
 
 
@@ -88,7 +94,7 @@ READERS = "registry.example.com"
 
 def hadolint(text: str) -> str:
     """Return what hadolint says."""
-    command = [
+    command: list[str | Path] = [
         PROGRAMS / "hadolint",
         "--config",
         ROOT / ".hadolint.yaml",

@@ -85,7 +85,7 @@ def look_at(tab: Page, address: str, page: str) -> list[str]:
         "response": lambda answer: told.append(f"{answer.url}: {answer.status}") if answer.status >= 400 else None,
     }
     for event, note in watch.items():
-        tab.on(event, note)  # type: ignore[call-overload]  # each by its own type, here of four events at once
+        tab.on(event, note)
     tab.goto(address + ("" if page == "." else f"{page}/"))
     for screen, (width, height) in SCREENS.items():
         tab.set_viewport_size({"width": width, "height": height})

@@ -206,7 +206,10 @@ def test_kubernetes_takes_an_overlay(
     assert "Valid: 0" not in judged.stdout
 
 
-@pytest.mark.parametrize("example", sorted((DEPLOY / "examples").iterdir()), ids=lambda path: path.stem)
+EXAMPLES = sorted([*(DEPLOY / "examples").iterdir(), *ROOT.glob("examples/*/application*.yaml")])
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_argo_cd_takes_the_examples(tool: Find, schemas: Sequence[Path], example: Path) -> None:
     """By the definitions that it publishes, without unknown keys; and a misspelt key is one."""
     text = example.read_text(encoding="utf-8")

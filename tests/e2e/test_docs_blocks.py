@@ -117,7 +117,12 @@ def programs(tool: Find, tmp_path: Path) -> Path:
     for name, text in scripts.items():
         (folder / name).write_text(text, encoding="utf-8")
         (folder / name).chmod(0o755)
-    real = {"cmp-core": COMMAND, "helm": tool("helm"), "jq": tool("gojq"), "kustomize": tool("kustomize")}
+    real: dict[str, str | Path] = {
+        "cmp-core": COMMAND,
+        "helm": tool("helm"),
+        "jq": tool("gojq"),
+        "kustomize": tool("kustomize"),
+    }
     real["pytest"] = Path(sys.executable).parent / "pytest"
     for name, program in real.items():
         (folder / name).symlink_to(program)
@@ -199,7 +204,7 @@ def reader(stage: Path, programs: Path, s3: S3Server, s3_endpoint: str, tmp_path
 def write_log(path: Path, stage: Path, s3: S3Server) -> None:
     """Write what the container's log holds after a request that went well and one that did not."""
     variables = {"PATH": os.defpath, "CMP_LOG_FORMAT": "json", "ARGOCD_APP_NAME": "demo", **s3.variables}
-    command = [COMMAND, "generate", "--directory", stage / "apps/demo"]
+    command: list[str | Path] = [COMMAND, "generate", "--directory", stage / "apps/demo"]
     with path.open("wb") as log:
         for limit in ("10", "1"):
             own = variables | {"CMP_LIMITS_OBJECTS": limit}
@@ -238,7 +243,7 @@ def test_commands_do_what_they_say(page: str, reader: Reader, tmp_path: Path) ->
             (reader.folder / block.title).parent.mkdir(parents=True, exist_ok=True)
             (reader.folder / block.title).write_text(block.text, encoding="utf-8")
     for name, content in PUSHED.get(page, {}).items():
-        command = ["git", "--git-dir", tmp_path / "git.git", "show", f"main:{name}"]
+        command: list[str | Path] = ["git", "--git-dir", tmp_path / "git.git", "show", f"main:{name}"]
         assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == content
 
 
