@@ -53,6 +53,18 @@ demo-kustomize: .venv/installed ## The same with an overlay, which kustomize bui
 	@$(BIN)/python -m tools.binaries kustomize
 	@PATH="$(CURDIR)/.tools:$$PATH" $(BIN)/python tools/demo.py kustomize
 
+.PHONY: demo-single-object
+demo-single-object: .venv/installed ## The same with everything in one object
+	@$(BIN)/python tools/demo.py single-object
+
+.PHONY: demo-include-exclude
+demo-include-exclude: .venv/installed ## The same with a prefix that other things lie below
+	@$(BIN)/python tools/demo.py include-exclude
+
+.PHONY: demo-environments
+demo-environments: .venv/installed ## The same with the parameters of one environment of several
+	@$(BIN)/python tools/demo.py environments
+
 .PHONY: check
 check: check-format lint types arrows docs dockerfile test ## Everything that must hold before a change is done
 
@@ -87,7 +99,7 @@ dockerfile: .venv/installed ## Lint the Dockerfile
 	@$(BIN)/hadolint --config .hadolint.yaml Dockerfile || { echo "Mend the Dockerfile, then run make dockerfile" >&2; exit 1; }
 
 .PHONY: test-wheels
-test-wheels: .venv/installed ## Build the wheels, try them outside the checkout, and follow the tutorial for backend authors
+test-wheels: .venv/installed ## Build the wheels, try them outside the checkout, and follow the tutorials
 	@$(BIN)/python -m tools.wheel_smoke
 	@$(BIN)/python -m tools.tutorial
 
@@ -104,7 +116,7 @@ tools: .venv/installed ## Bring what the end-to-end tests need and PyPI does not
 	@$(BIN)/python -m tools.emulators
 
 .PHONY: e2e
-e2e: test-s3 ## Run the end-to-end tests: two S3 servers, the genuine argocd-cmp-server, faults, races
+e2e: test-s3 $(BENCHMARK)/installed ## Run the end-to-end tests: two S3 servers, the genuine argocd-cmp-server, faults, races
 	@CI=true $(BIN)/pytest -q -n $(E2E_WORKERS) --dist worksteal -m e2e $(ARGS) || { echo "make e2e failed: make tools builds what it needs" >&2; exit 1; }
 
 .PHONY: test-s3
@@ -132,6 +144,15 @@ docs: .venv/installed .cache/docs/installed ## Check that the generated pages ar
 .PHONY: docs-generate
 docs-generate: .venv/installed ## Write the pages that come from the code
 	@$(BIN)/python tools/generate_docs.py
+
+.PHONY: docs-pictures
+docs-pictures: .venv/installed ## Draw the pictures of the documentation's first page, and record the terminal
+	@$(BIN)/python -m tools.docs_pictures
+
+.PHONY: docs-browser
+docs-browser: docs .cache/browser/installed ## Look at the built documentation in Chromium: pictures go to .cache/docs-pages
+	@$(BIN)/python -m tools.debian chromium fonts-dejavu-core
+	@.cache/browser/bin/python tools/docs_browser.py
 
 .PHONY: helm-values
 helm-values: .venv/installed ## Write deploy/helm/values.yaml from the components of deploy/
@@ -164,6 +185,7 @@ requirements: .venv/uv ## Write requirements/*.txt from the declared dependencie
 	@$(COMPILE) requirements/pyright.in -o requirements/pyright.txt
 	@$(COMPILE) requirements/localstack.in -o requirements/localstack.txt
 	@$(COMPILE) requirements/benchmark.in -o requirements/benchmark.txt
+	@$(COMPILE) requirements/browser.in -o requirements/browser.txt
 
 .PHONY: clean
 clean: ## Remove everything that these targets made here

@@ -8,7 +8,14 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(
     page
-    for pattern in ("*.md", "changes/README.md", "backends/*/README.md", "examples/*/README.md", "docs/**/*.md")
+    for pattern in (
+        "*.md",
+        "changes/README.md",
+        "backends/*/README.md",
+        "deploy/**/*.md",
+        "examples/*/README.md",
+        "docs/**/*.md",
+    )
     for page in ROOT.glob(pattern)
 )
 

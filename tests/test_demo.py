@@ -1,9 +1,14 @@
 """The demonstration prints the quickstart's manifests and nothing else."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from tools import docs_pictures
 
 ROOT = Path(__file__).resolve().parent.parent
 OBJECTS = ROOT / "examples" / "quickstart" / "objects"
@@ -61,6 +66,22 @@ def test_the_demonstration_of_a_web_server_prints_what_it_gives_out() -> None:
     assert b"The operator allows http://127.0.0.1:" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("example", "printed"),
+    [
+        ("single-object", "releases/demo-app-1.0.0.yaml"),
+        ("include-exclude", "apps/demo-app/service.yaml"),
+        ("environments", "apps/demo-app/v1.4.2/configmap.yaml"),
+    ],
+)
+def test_a_demonstration_prints_the_one_object_that_is_meant(example: str, printed: str) -> None:
+    """Byte for byte, and nothing of what lies beside it."""
+    result = run_demo(example)
+
+    assert result.returncode == 0, result.stderr.decode()
+    assert result.stdout == b"---\n" + (ROOT / "examples" / example / "objects" / printed).read_bytes()
+
+
 def test_the_demonstration_uses_nothing_of_the_callers_aws_account() -> None:
     """A profile that does not exist, a proxy and a foreign endpoint would break it if it looked at them."""
     result = run_demo(
@@ -86,3 +107,19 @@ def test_a_command_that_fails_ends_the_demonstration_with_its_exit_code(tmp_path
 
     assert result.returncode == 69
     assert result.stdout == b""
+
+
+def test_the_recording_shows_what_happens_today() -> None:
+    """The picture on the first page is of this version: `make docs-pictures` draws it anew."""
+    shown = [plain(line) for line in docs_pictures.texts_of(docs_pictures.RECORDING.read_text(encoding="utf-8"))]
+
+    told = [*run_demo().stderr.decode().splitlines(), *OBJECTS.joinpath("deployment.yaml").read_text().splitlines()[:4]]
+    for line in told:
+        assert plain(line)[: docs_pictures.COLUMNS] in shown
+    assert len(shown) > len(told)
+
+
+def plain(line: str) -> str:
+    """Return a line without what differs from run to run."""
+    line = re.sub(r"127\.0\.0\.1:\d+|\d+\.\d\d s", "…", line)
+    return re.sub(r" ?\[request [0-9a-f]{8}\]$", "", line)

@@ -47,10 +47,13 @@ TOOLS: Mapping[str, Tool] = {
     "argohelm": Tool(
         "cmp-core.example/tools/argocd/helmtemplate", "argocd", ("-ldflags", "-s -w"), ("helmtemplate/main.go",)
     ),
+    "checkrules": Tool("cmp-core.example/tools/checkrules", "checkrules", ("-ldflags", "-s -w")),
     "fake-gcs-server": Tool("github.com/fsouza/fake-gcs-server@v1.56.1"),
     "godecode": Tool("cmp-core.example/tools/godecode", "godecode"),
+    "gojq": Tool("github.com/itchyny/gojq/cmd/gojq@v0.12.17", flags=("-ldflags", "-s -w")),
     "helm": Tool("helm.sh/helm/v3/cmd/helm@v3.21.4"),
     "kubeconform": Tool("github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0"),
+    "kubectl": Tool("cmp-core.example/tools/kubectl", "kubectl", ("-ldflags", "-s -w")),
     "kustomize": Tool("sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"),
     "toxiproxy": Tool("github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0"),
     "versitygw": Tool("github.com/versity/versitygw/cmd/versitygw@v1.8.0"),

@@ -129,9 +129,11 @@ def sidecar_environment(home: Path, endpoint: str) -> dict[str, str]:
 
 
 def settings_of(example: Path, endpoint: str) -> dict[str, str]:
-    """Return what the operator and the Application set for an example that reads the server as any other web server."""
+    """Return what the operator and the Application set for an example."""
     if example.name != "fsspec":
-        return {}
+        file = example / "environment"
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        return dict(line.split("=", 1) for line in lines)
     url = f"{endpoint}/{BUCKET}/releases/demo-app-1.0.0.yaml"
     tell(f"The operator allows {endpoint}, and the Application names {url}")
     return {"CMP_BACKENDS_FSSPEC_ALLOW": endpoint, "ARGOCD_ENV_CMP_URL": url}

@@ -15,6 +15,7 @@ import sys
 import textwrap
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from html import escape
 from importlib import import_module
 from itertools import chain, pairwise
 from pathlib import Path
@@ -29,6 +30,7 @@ from cmp_core.installed import find_backend, installed_backends
 from cmp_core.manager import load_backend
 from cmp_core.models import Limits, Source, SourceLimits, StrictModel
 from cmp_core.settings import BACKENDS, Settings, setting_variables
+from tools.error_texts import texts_by_class
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -78,6 +80,16 @@ def render_errors() -> str:
     classes = [item for item in vars(errors).values() if isinstance(item, type) and issubclass(item, CmpError)]
     heads = ("Exit code", "Error", "A kind of", "Worth another try", "Meaning")
     return _table(heads, ((str(item.exit_code), *_error_cells(item), _summary(item)) for item in classes))
+
+
+def render_error_texts() -> str:
+    """Return a section for each class of errors, with all that its errors say."""
+    classes = [name for name, item in vars(errors).items() if isinstance(item, type) and issubclass(item, CmpError)]
+    texts = texts_by_class({*classes})
+    sections = (
+        (f"## {name}", _table(("Text", "Said by"), map(_told, texts[name]))) for name in classes if name in texts
+    )
+    return _join(chain.from_iterable(sections))
 
 
 def render_settings() -> str:
@@ -226,6 +238,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "contract-methods": render_suite,
     "diagnosis-contract": lambda: render_contract(testing.DiagnosisContract),
     "errors": render_errors,
+    "error-texts": render_error_texts,
     "faults-amounts": render_odd_amounts,
     "faults-answers": lambda: render_faults("answers"),
     "faults-machine": render_machine,
@@ -319,6 +332,14 @@ def _error_cells(item: type[CmpError]) -> tuple[str, str, str]:
         f"`{parent.__name__}`" if parent in vars(errors).values() else "",
         "yes" if item.retryable else "no",
     )
+
+
+def _told(told: tuple[str, str]) -> tuple[str, str]:
+    text, part = told
+    code_and_prose = (
+        piece if number % 2 else escape(piece, quote=False) for number, piece in enumerate(text.split("`"))
+    )
+    return "`".join(code_and_prose), part
 
 
 def _settings() -> Iterator[tuple[str, str, Schema]]:

@@ -1,4 +1,4 @@
-"""Own the trial of a tutorial: everything that its page shows is done in its order, as a reader would do it.
+"""Own the trial of the tutorials: everything that a page shows is done in its order, as a reader would do it.
 
 What a block means depends on its language:
 
@@ -14,20 +14,26 @@ What a block means depends on its language:
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.processes import tell
+from tools.processes import free_port, tell
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "tutorial" / "write-a-backend.md"
+TUTORIAL = ROOT / "docs" / "tutorial"
+PAGES = (TUTORIAL / "first-steps.md", TUTORIAL / "write-a-backend.md")
 SECONDS = 300
 """How long the commands of one block may take."""
+
+PORT = "5566"
+"""The port of the server that a page starts."""
 
 FAILS = "# fails"
 ANYTHING = "…"
@@ -52,15 +58,21 @@ class Step:
 
 
 def main() -> int:
-    """Follow the tutorial in a new folder, and return the exit code."""
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="cmp core tutorial ") as folder:
-        try:
-            count = follow(read_steps(PAGE.read_text(encoding="utf-8")), Reader(Path(folder), ROOT, variables(folder)))
-        except TutorialError as error:
-            tell(f"{PAGE.relative_to(ROOT)}:{error}")
-            return 1
-    tell(f"The tutorial's {count} steps do what they say, in {time.monotonic() - started:.0f} s.")
+    """Follow every tutorial, each from a new folder, and return the exit code."""
+    for page in PAGES:
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="cmp core tutorial ") as folder:
+            # A reader takes the port that the page names; here another server may have it.
+            text = page.read_text(encoding="utf-8").replace(PORT, str(free_port()))
+            reader = Reader(Path(folder), ROOT, variables(folder))
+            try:
+                count = follow(read_steps(text), reader)
+            except TutorialError as error:
+                tell(f"{page.relative_to(ROOT)}:{error}")
+                return 1
+            finally:
+                reader.leave()
+        tell(f"The {count} steps of {page.name} do what they say, in {time.monotonic() - started:.0f} s.")
     return 0
 
 
@@ -85,6 +97,7 @@ class Reader:
     def __init__(self, place: Path, start: Path, environment: Mapping[str, str]) -> None:
         """Begin in the folder `start`; what is remembered between blocks lies in `place`."""
         self.folder = start
+        self._shells: list[int] = []
         self._environment = place / "environment"
         self._folder = place / "folder"
         exports = (f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
@@ -95,11 +108,25 @@ class Reader:
         remember = f"pwd >{shlex.quote(str(self._folder))}; export -p >{shlex.quote(str(self._environment))}"
         script = f". {shlex.quote(str(self._environment))}\ntrap {shlex.quote(remember)} EXIT\n{commands}"
         shell = ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script]
-        result = subprocess.run(
-            shell, cwd=self.folder, env={}, capture_output=True, text=True, check=False, timeout=SECONDS
-        )
+        with subprocess.Popen(
+            shell,
+            cwd=self.folder,
+            env={},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            self._shells.append(process.pid)
+            stdout, stderr = process.communicate(timeout=SECONDS)
         self.folder = Path(self._folder.read_text(encoding="utf-8").removesuffix("\n"))
-        return result
+        return subprocess.CompletedProcess(shell, process.returncode, stdout, stderr)
+
+    def leave(self) -> None:
+        """End what the commands have left running."""
+        for shell in self._shells:
+            with suppress(ProcessLookupError):
+                os.killpg(shell, signal.SIGTERM)
 
 
 def read_steps(page: str) -> list[Step]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -15,7 +16,8 @@ from typing import Any
 
 import pytest
 import yaml
-from docs_support import blocks_of
+from block_kinds import blocks_of_kind, completed
+from docs_support import Block
 from e2e.conformance import conform
 from e2e.conftest import Find, give_up
 from e2e.contract import Plugin
@@ -204,7 +206,10 @@ def test_kubernetes_takes_an_overlay(
     assert "Valid: 0" not in judged.stdout
 
 
-@pytest.mark.parametrize("example", sorted((DEPLOY / "examples").iterdir()), ids=lambda path: path.stem)
+EXAMPLES = sorted([*(DEPLOY / "examples").iterdir(), *ROOT.glob("examples/*/application*.yaml")])
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_argo_cd_takes_the_examples(tool: Find, schemas: Sequence[Path], example: Path) -> None:
     """By the definitions that it publishes, without unknown keys; and a misspelt key is one."""
     text = example.read_text(encoding="utf-8")
@@ -284,17 +289,45 @@ def test_argo_cd_reads_the_variables_of_the_repo_server(version: str) -> None:
     assert [name for name in names if f'"{name}"' not in code] == []
 
 
-def test_the_how_to_shows_what_kustomize_takes(renderer: Renderer) -> None:
-    """The kustomization of the page, laid where the page says, gives the sidecar the reader's own image."""
-    (block,) = [block for block in blocks_of("yaml") if block.title.startswith("overlays/ours/kustomization.yaml")]
-    folder = renderer.copy(VERSIONS[0]) / "overlays" / "ours"
+@pytest.mark.parametrize("block", blocks_of_kind("a kustomization"), ids=str)
+def test_the_documentation_shows_what_kustomize_takes(
+    renderer: Renderer, tool: Find, schemas: Sequence[Path], block: Block
+) -> None:
+    """A kustomization, laid where its first line says, gives the sidecar the image that it names."""
+    folder = renderer.copy(VERSIONS[0]) / Path(block.title).relative_to("deploy").parent
     folder.mkdir(exist_ok=True)
     (folder / "kustomization.yaml").write_text(block.text, encoding="utf-8")
 
-    pod = pod_of(read_objects(renderer.build(folder)))
+    built = renderer.build(folder)
 
     (image,) = yaml.safe_load(block.text)["images"]
-    assert container_of(pod)["image"] == f"{image['newName']}:{image['newTag']}"
+    assert container_of(pod_of(read_objects(built)))["image"] == f"{image['newName']}:{image['newTag']}"
+    judged = conform(tool("kubeconform"), built, *schemas)
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+
+
+@pytest.mark.parametrize("block", blocks_of_kind("manifests"), ids=str)
+def test_kubernetes_takes_the_manifests_of_the_documentation(tool: Find, schemas: Sequence[Path], block: Block) -> None:
+    """Whoever copies a manifest gets one that has no unknown key, be it Kubernetes' own or Argo CD's."""
+    assert_conformant(tool("kubeconform"), block.text, schemas)
+
+
+@pytest.mark.parametrize("block", blocks_of_kind("a part of a manifest"), ids=str)
+def test_kubernetes_takes_a_manifest_with_a_part_of_the_documentation(
+    tool: Find, schemas: Sequence[Path], block: Block
+) -> None:
+    """So does whoever copies a part of one into the manifest that it belongs to."""
+    assert_conformant(tool("kubeconform"), completed(block), schemas)
+
+
+def assert_conformant(kubeconform: Path, manifests: str, schemas: Sequence[Path]) -> None:
+    """Fail where a manifest is not taken, and where one with an unknown key would be."""
+    judged = conform(kubeconform, manifests, *schemas)
+    misspelt = conform(kubeconform, re.sub(r"(?m)^(spec|data|stringData|rules):", r"misspelt\1:", manifests), *schemas)
+
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+    assert "Skipped: 0" in judged.stdout
+    assert misspelt.returncode != 0
 
 
 @pytest.mark.parametrize("component", ["named-plugin", "discover-command"])
