@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -177,7 +178,9 @@ def git_identity() -> dict[str, str]:
 
 @pytest.fixture
 def reader(stage: Path, programs: Path, s3: S3Server, s3_endpoint: str, tmp_path: Path) -> Reader:
-    """Somebody who follows a page, with a bucket and no cluster."""
+    """Somebody who follows a page, with a bucket, an AWS account that is empty, and no cluster."""
+    reset = urllib.request.Request(f"{s3_endpoint}/moto-api/reset", method="POST")  # noqa: S310  # our own server's URL
+    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(reset).close()
     s3.put({f"apps/demo-app/{path.name}": path.read_bytes() for path in OBJECTS.iterdir()})
     s3.put({f"releases/demo-app/v0.9.0/{path.name}": path.read_bytes() for path in OBJECTS.iterdir()})
     write_log(tmp_path / "container.log", stage, s3)
