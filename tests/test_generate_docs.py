@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from docs_support import DOCS, ROOT
+
+from cmp_core.installed import find_backend, installed_backends
+from cmp_core.manager import load_backend
 
 
 def test_generated_pages_are_fresh() -> None:
@@ -75,3 +79,17 @@ def run_generator(script: Path, *arguments: str) -> subprocess.CompletedProcess[
     """Run the generator."""
     command = [sys.executable, str(script), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("backend", ["s3", "tarball", "helm", "multi", "fsspec"])
+def test_every_key_of_a_trigger_file_is_in_a_generated_table(backend: str) -> None:
+    """Whoever looks a key up finds it, also one that the backend has gained since the page was written."""
+    own = {"s3": "trigger-file"}.get(backend, backend)
+    pages = "".join((DOCS / "reference" / f"{name}.md").read_text(encoding="utf-8") for name in (own, "trigger-file"))
+    generated = "".join(re.findall(r"<!-- generated [\w-]+ -->(.*?)<!-- /generated -->", pages, re.DOTALL))
+    fields = load_backend(find_backend(backend, installed_backends())).model.model_fields
+
+    missing = [field.alias or name for name, field in fields.items() if f"| `{field.alias or name}` |" not in generated]
+
+    assert len(fields) >= 5
+    assert [key for key in missing if key not in {"apiVersion", "kind", "metadata"}] == []
