@@ -120,7 +120,7 @@ tools: .venv/installed ## Bring what the end-to-end tests need and PyPI does not
 	@$(BIN)/python -m tools.emulators
 
 .PHONY: e2e
-e2e: test-s3 $(BENCHMARK)/installed ## Run the end-to-end tests: two S3 servers, the genuine argocd-cmp-server, faults, races
+e2e: test-s3 $(BENCHMARK)/installed .cache/release/installed ## Run the end-to-end tests: two S3 servers, the genuine argocd-cmp-server, faults, races
 	@CI=true $(BIN)/pytest -q -n $(E2E_WORKERS) --dist worksteal -m e2e $(ARGS) || { echo "make e2e failed: make tools builds what it needs" >&2; exit 1; }
 
 .PHONY: test-s3

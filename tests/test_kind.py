@@ -25,7 +25,12 @@ QUICKSTART = ROOT / "examples" / "quickstart"
 
 def pinned() -> dict[str, str]:
     """Return what versions.env sets where the caller sets nothing."""
-    command = ["bash", "-c", '. "$0"; echo "$ARGO_CD_VERSION $KIND_VERSION $NODE_IMAGE"', KIND / "versions.env"]
+    command: list[str | Path] = [
+        "bash",
+        "-c",
+        '. "$0"; echo "$ARGO_CD_VERSION $KIND_VERSION $NODE_IMAGE"',
+        KIND / "versions.env",
+    ]
     told = subprocess.run(command, env={"PATH": os.environ["PATH"]}, check=True, capture_output=True, text=True)
     return dict(zip(("argo-cd", "kind", "node"), told.stdout.split(), strict=True))
 

@@ -109,13 +109,13 @@ class Cluster:
                 files = Path(from_file.removeprefix("--from-file=")).iterdir()
                 data = {path.name: path.read_text(encoding="utf-8") for path in files}
                 metadata = {"name": name, "namespace": "git"}
-                return yaml.safe_dump({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+                return json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
             case ["-n", _, "rollout", "restart" | "status", *_] | ["wait", *_]:
                 pass
             case ["-n", "localstack", "scale", "deployment/localstack", replicas]:
                 self._scale(int(replicas.removeprefix("--replicas=")))
             case ["-n", "localstack", "get", "pods", "-o", "name"]:
-                return "pod/localstack\n" * self.state["localstack"]
+                return "pod/localstack\n" if self.state["localstack"] else ""
             case [
                 "-n",
                 "argocd",
@@ -181,7 +181,7 @@ class Cluster:
         status = "jsonpath={.status.sync.status} {.status.health.status}"
         if output == status and self.state["error"] and self.fault != "never-heals":
             self._render()  # while somebody waits for it, Argo CD tries again
-        return {
+        answers: dict[str, str] = {
             status: "Unknown Healthy" if self.state["error"] else "Synced Healthy",
             "jsonpath={.status.sync.status}": "Unknown" if self.state["error"] else "Synced",
             'jsonpath={.status.conditions[?(@.type=="ComparisonError")].message}': self.state["error"],
@@ -190,7 +190,8 @@ class Cluster:
             "jsonpath={.status.operationState.phase}": sync["phase"],
             "jsonpath={.status.operationState.message}": sync["message"],
             "yaml": "kind: Application\n",
-        }[output]
+        }
+        return answers[output]
 
     def _live(self, what: list[str]) -> str:
         """Answer what runs in the cluster."""

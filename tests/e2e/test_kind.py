@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,7 +160,7 @@ def refusals(genuine: Mapping[str, Path], call: Sequence[str]) -> list[str]:
     """Return what the genuine program has against a command line: it reads all options before it shows its help."""
     if call[0] not in genuine:
         return []
-    command = [genuine[call[0]], *call[1:], "--help"]
+    command: list[str | Path] = [genuine[call[0]], *call[1:], "--help"]
     judged = subprocess.run(command, check=False, capture_output=True, text=True)
     return [f"{call}: {judged.stderr}"] if judged.returncode else []
 
@@ -258,7 +259,7 @@ def test_the_genuine_kind_takes_the_configuration(tool: Find, tmp_path: Path, ch
     docker = tmp_path / "docker"
     docker.write_text('#!/bin/sh\ncase $1 in ps) ;; info) echo "{}" ;; *) echo "no $1 here" >&2; exit 1 ;; esac\n')
     docker.chmod(0o755)
-    command = [tool("kind"), "create", "cluster", "--name", "a", "--config", config]
+    command: list[str | Path] = [tool("kind"), "create", "cluster", "--name", "a", "--config", config]
     variables = {"PATH": f"{tmp_path}:/usr/bin:/bin", "HOME": str(tmp_path), "KIND_EXPERIMENTAL_PROVIDER": "docker"}
 
     made = subprocess.run(command, env=variables, check=False, capture_output=True, text=True)
@@ -346,7 +347,7 @@ def test_the_git_server_serves_the_trigger_file(tmp_path: Path) -> None:
         port = free_port()
         words = [word.replace("/srv/git", str(repositories)) for word in server["command"][2:]]
         words[2:2] = ["--listen=127.0.0.1", f"--port={port}"]
-        with serve(words, variables, folder, lambda port=port: accepts(port), seconds=20):
+        with serve(words, variables, folder, partial(accepts, port), seconds=20):
             clone = folder / "clone"
             subprocess.run([git, "clone", "--quiet", f"git://127.0.0.1:{port}/apps.git", clone], check=True)
         commit = subprocess.check_output([git, "-C", clone, "rev-parse", "origin/main"], text=True)
