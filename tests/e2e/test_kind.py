@@ -44,14 +44,6 @@ class Result(NamedTuple):
     calls: Sequence[Sequence[str]]
 
 
-def find_kubectl(tool: Find) -> Path:
-    """Return the genuine kubectl: the one that `make tools` builds, where it builds one, else the machine's."""
-    if "kubectl" in binaries.TOOLS:
-        return tool("kubectl")
-    found = shutil.which("kubectl")
-    return Path(found) if found else give_up("kubectl is not here: install it")
-
-
 @pytest.fixture
 def endpoint() -> Iterator[str]:
     """The URL of an S3 server that takes any key, as LocalStack does: moto."""
@@ -152,7 +144,7 @@ def test_the_demo_runs_from_up_to_down(run: Run, tool: Find) -> None:
     )
     assert (again.code, again.stderr) == (0, "")
     assert (down.code, down.cluster["clusters"]) == (0, [])
-    genuine = {"kind": tool("kind"), "kubectl": find_kubectl(tool)}
+    genuine = {"kind": tool("kind"), "kubectl": tool("kubectl")}
     assert [refusal for call in dict.fromkeys(map(tuple, down.calls)) for refusal in refusals(genuine, call)] == []
 
 
@@ -167,7 +159,7 @@ def refusals(genuine: Mapping[str, Path], call: Sequence[str]) -> list[str]:
 
 def test_the_genuine_programs_refuse_what_they_do_not_know(tool: Find) -> None:
     """A misspelt option and a value of the wrong kind are seen, so the check above can fail."""
-    genuine = {"kind": tool("kind"), "kubectl": find_kubectl(tool)}
+    genuine = {"kind": tool("kind"), "kubectl": tool("kubectl")}
 
     assert refusals(genuine, ["kind", "create", "cluster", "--nam", "a"])
     assert refusals(genuine, ["kubectl", "-n", "a", "rollout", "status", "deployment/a", "--timeout=soon"])
