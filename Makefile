@@ -66,7 +66,7 @@ demo-environments: .venv/installed ## The same with the parameters of one enviro
 	@$(BIN)/python tools/demo.py environments
 
 .PHONY: check
-check: check-format lint types arrows docs dockerfile test ## Everything that must hold before a change is done
+check: check-format lint types arrows docs dockerfile workflows test ## Everything that must hold before a change is done
 
 .PHONY: test
 test: .venv/installed ## Run the tests but for `make e2e`; ARGS="-k name" chooses some, ARGS="-n 0" runs them in one process
@@ -98,6 +98,10 @@ arrows: .venv/installed ## Check which module imports which
 dockerfile: .venv/installed ## Lint the Dockerfile
 	@$(BIN)/hadolint --config .hadolint.yaml Dockerfile || { echo "Mend the Dockerfile, then run make dockerfile" >&2; exit 1; }
 
+.PHONY: workflows
+workflows: .venv/installed ## Lint the shell scripts and the workflows of GitHub Actions
+	@$(BIN)/python -m tools.lint_workflows || { echo "Mend what is named above, then run make workflows" >&2; exit 1; }
+
 .PHONY: test-wheels
 test-wheels: .venv/installed ## Build the wheels, try them outside the checkout, and follow the tutorials
 	@$(BIN)/python -m tools.wheel_smoke
@@ -116,7 +120,7 @@ tools: .venv/installed ## Bring what the end-to-end tests need and PyPI does not
 	@$(BIN)/python -m tools.emulators
 
 .PHONY: e2e
-e2e: test-s3 $(BENCHMARK)/installed ## Run the end-to-end tests: two S3 servers, the genuine argocd-cmp-server, faults, races
+e2e: test-s3 $(BENCHMARK)/installed .cache/release/installed ## Run the end-to-end tests: two S3 servers, the genuine argocd-cmp-server, faults, races
 	@CI=true $(BIN)/pytest -q -n $(E2E_WORKERS) --dist worksteal -m e2e $(ARGS) || { echo "make e2e failed: make tools builds what it needs" >&2; exit 1; }
 
 .PHONY: test-s3
@@ -163,9 +167,26 @@ e2e-latest-argocd: tools ## Test the manifests in deploy/ on what the latest ver
 	@CI=true ARGO_CD_LATEST=1 $(BIN)/pytest -q -n 0 -m e2e tests/e2e/test_deploy.py $(ARGS) || { \
 		echo "make e2e-latest-argocd failed: Argo CD has changed what deploy/ builds upon" >&2; exit 1; }
 
+.PHONY: kind-up
+kind-up: .venv/installed ## Bring up Argo CD, the sidecar and LocalStack on KIND, with Docker; ARGO_CD_VERSION=3.1.16 for another version
+	@PATH="$(CURDIR)/.tools:$$PATH" deploy/kind/up.sh
+
+.PHONY: kind-demo
+kind-demo: .venv/installed ## Show on it how a change arrives, and that an empty prefix and a broken S3 delete nothing
+	@PATH="$(CURDIR)/.tools:$$PATH" deploy/kind/demo.sh
+
+.PHONY: kind-down
+kind-down: .venv/installed ## Remove it
+	@PATH="$(CURDIR)/.tools:$$PATH" deploy/kind/down.sh
+
 .PHONY: docs-serve
 docs-serve: .cache/docs/installed ## Show the documentation in a browser while you write it
 	@NO_MKDOCS_2_WARNING=1 $(DOCS)/mkdocs serve
+
+.PHONY: release-files
+release-files: .venv/installed .cache/release/installed ## Make what a release publishes, but for the image, in dist/: wheels, bill of materials, sums
+	@rm -rf dist
+	@$(BIN)/python -m tools.release files dist
 
 .PHONY: changelog
 changelog: .venv/installed ## Show what the fragments in changes/ will say in CHANGELOG.md
@@ -186,6 +207,7 @@ requirements: .venv/uv ## Write requirements/*.txt from the declared dependencie
 	@$(COMPILE) requirements/localstack.in -o requirements/localstack.txt
 	@$(COMPILE) requirements/benchmark.in -o requirements/benchmark.txt
 	@$(COMPILE) requirements/browser.in -o requirements/browser.txt
+	@$(COMPILE) requirements/release.in -o requirements/release.txt
 
 .PHONY: clean
 clean: ## Remove everything that these targets made here
@@ -193,7 +215,7 @@ clean: ## Remove everything that these targets made here
 
 # Console scripts and editable installs hold the folder's path: where the folder has moved, .venv is made anew.
 ifneq ($(shell cat .venv/place 2>/dev/null || pwd -P),$(shell pwd -P))
-$(shell rm -rf .venv .cache/docs .cache/benchmark)
+$(shell rm -rf .venv .cache/docs .cache/benchmark .cache/release)
 endif
 
 .venv/uv: requirements/uv.txt

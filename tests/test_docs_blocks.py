@@ -17,6 +17,8 @@ from docs_support import PAGES, ROOT, Block
 from moto import mock_aws
 from test_docs import texts_of_the_code
 
+from tools import lint_workflows
+
 SEEN_ALONE = ("SC2154", "SC2164")
 """What a block need not do: assign what an earlier one has assigned; end when a `cd` fails, at a prompt."""
 
@@ -73,6 +75,7 @@ def shellcheck(scripts: list[Path]) -> str:
     return subprocess.run(command, check=False, capture_output=True, text=True).stdout
 
 
+@pytest.mark.skipif(not lint_workflows.shellcheck(), reason="PyPI has no shellcheck for Linux on arm64")
 def test_shellcheck_finds_nothing(tmp_path: Path) -> None:
     """Whoever copies commands gets no mistake of quoting with them."""
     scripts = []

@@ -19,6 +19,7 @@ from tools.processes import cache_folder, tell
 ROOT = Path(__file__).resolve().parent.parent
 LINKS = ROOT / ".tools"
 ARGO_CD_VERSION = "3.2.11"
+KIND_VERSION = "0.30.0"
 
 
 class Tool(NamedTuple):
@@ -38,7 +39,7 @@ class Tool(NamedTuple):
 
 
 TOOLS: Mapping[str, Tool] = {
-    "actionlint": Tool("github.com/rhysd/actionlint/cmd/actionlint@v1.7.7"),
+    "actionlint": Tool("github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"),
     "argocd": Tool(
         "github.com/argoproj/argo-cd/v3/cmd",
         "argocd",
@@ -52,6 +53,7 @@ TOOLS: Mapping[str, Tool] = {
     "godecode": Tool("cmp-core.example/tools/godecode", "godecode"),
     "gojq": Tool("github.com/itchyny/gojq/cmd/gojq@v0.12.17", flags=("-ldflags", "-s -w")),
     "helm": Tool("helm.sh/helm/v3/cmd/helm@v3.21.4"),
+    "kind": Tool(f"sigs.k8s.io/kind@v{KIND_VERSION}"),
     "kubeconform": Tool("github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0"),
     "kubectl": Tool("cmp-core.example/tools/kubectl", "kubectl", ("-ldflags", "-s -w")),
     "kustomize": Tool("sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"),

@@ -73,6 +73,37 @@ DOCKER = """#!/bin/sh
 # Docker is not here; what it builds has to be there.
 [ "$1" = push ] || [ -f "$(eval echo "\\${$#}")/Dockerfile" ]
 """
+VERIFIER = """#!{python}
+# cosign and the GitHub CLI, which ask services that are not here: they read their options; what they verify is there.
+import hashlib
+import sys
+from pathlib import Path
+options = {options!r}
+said = [Path(sys.argv[0]).name, *sys.argv[1:]]
+command = next(name for name in options if said[: len(name.split())] == name.split())
+what, *rest = said[len(command.split()) :]
+given = dict(zip(rest[::2], rest[1::2], strict=True))
+assert given.keys() <= options[command], given
+assert "--repo" in given or "--certificate-identity" in given and "--certificate-oidc-issuer" in given, given
+for value in given.values():
+    assert "/workflows/" not in value or "/.github/workflows/release.yaml" in value, value
+if command == "gh release download":
+    wheel = Path("cmp_core-0.1.0-py3-none-any.whl")
+    wheel.write_bytes(b"wheel")
+    Path("SHA256SUMS").write_text(f"{{hashlib.sha256(b'wheel').hexdigest()}}  {{wheel}}\\n")
+    Path("SHA256SUMS.sigstore.json").touch()
+else:
+    assert what.startswith(("ghcr.io/", "oci://ghcr.io/")) or Path(what).is_file(), what
+    assert "--bundle" not in given or Path(given["--bundle"]).is_file(), given
+"""
+IDENTITY = {"--certificate-identity", "--certificate-oidc-issuer"}
+VERIFIERS = {
+    "cosign verify": IDENTITY,
+    "cosign verify-blob": IDENTITY | {"--bundle"},
+    "gh attestation verify": {"--predicate-type", "--repo", "--signer-workflow", "--source-ref"},
+    "gh release download": {"--repo"},
+}
+"""The commands of cosign and of the GitHub CLI that the documentation shows, with their options."""
 PIP = """#!{python}
 # pip, which installs nothing; what it is told to install is what this repository, or a program of its tests, is called.
 import sys
@@ -110,7 +141,9 @@ def programs(tool: Find, tmp_path: Path) -> Path:
     scripts = {
         "argocd": CONNECTS.format(name="argocd", program=tool("argocd"), log=log),
         "aws": CLOUD.format(program=AWS),
+        "cosign": VERIFIER.format(python=sys.executable, options=VERIFIERS),
         "docker": DOCKER,
+        "gh": VERIFIER.format(python=sys.executable, options=VERIFIERS),
         "kubectl": CONNECTS.format(name="kubectl", program=tool("kubectl"), log=log),
         "make": MAKE.format(make=make, root=ROOT),
         "pip": PIP.format(python=sys.executable, extras=extras_of_distributions()),
@@ -264,6 +297,9 @@ def test_a_command_that_is_wrong_is_seen(reader: Reader) -> None:
         "aws s3 cp there-is-none s3://test-bucket/",
         "aws eks create-pod-identity-association --cluster-name my-cluster --namespace argocd",
         "jq .[ container.log",
+        "cosign verify ghcr.io/owner/cmp-core:0.1.0 --certificate-identity a",
+        "cosign verify-blob there-is-none --certificate-identity a --certificate-oidc-issuer b",
+        "gh attestation verify oci://ghcr.io/owner/cmp-core:0.1.0 --repo owner/cmp-core --signer owner/cmp-core",
     ]
 
     assert [command for command in wrong if reader.run(command).returncode == 0] == []
