@@ -19,6 +19,7 @@ from tools.processes import cache_folder, tell
 ROOT = Path(__file__).resolve().parent.parent
 LINKS = ROOT / ".tools"
 ARGO_CD_VERSION = "3.2.11"
+KUBERNETES_VERSION = "1.34.2"
 
 
 class Tool(NamedTuple):
@@ -50,6 +51,11 @@ TOOLS: Mapping[str, Tool] = {
     "fake-gcs-server": Tool("github.com/fsouza/fake-gcs-server@v1.56.1"),
     "godecode": Tool("cmp-core.example/tools/godecode", "godecode"),
     "helm": Tool("helm.sh/helm/v3/cmd/helm@v3.21.4"),
+    "kube-apiserver": Tool(
+        "k8s.io/kubernetes/cmd/kube-apiserver",
+        "apiserver",
+        ("-ldflags", f"-s -w -X k8s.io/component-base/version.gitVersion=v{KUBERNETES_VERSION}"),
+    ),
     "kubeconform": Tool("github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0"),
     "kustomize": Tool("sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"),
     "toxiproxy": Tool("github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0"),
