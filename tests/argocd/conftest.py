@@ -14,7 +14,6 @@ from e2e.conftest import give_up
 from tools import binaries
 from tools.live_argocd import apiserver, installation, objects
 from tools.live_argocd.application import Application, Told
-from tools.live_argocd.deployed import repo_server_settings
 from tools.live_argocd.installation import Installation
 from tools.live_argocd.kubernetes import Kubernetes
 from tools.live_argocd.page import LAST_RUN
@@ -28,6 +27,8 @@ ON_PATH = {
     "setpriv": "util-linux",
 }
 FIRST, LAST = "outages", "two_minutes_later"
+FORGET = ("ARGOCD_PAUSE_GEN_AFTER_FAILED_ATTEMPTS", "ARGOCD_PAUSE_GEN_MINUTES")
+"""What makes the repo-server forget a failure after a minute."""
 TABLE = pytest.StashKey[str]()
 
 NewStage = Callable[[str], Stage]
@@ -126,10 +127,9 @@ def outages(kubernetes: Kubernetes, tmp_path_factory: pytest.TempPathFactory) ->
     """Two Argo CDs whose S3 was away for some seconds, and who then are left to themselves."""
     with ExitStack() as stack:
         stages = []
-        settings_of: dict[str, dict[str, str]] = {"with-settings": repo_server_settings(), "without-settings": {}}
-        for namespace, settings in settings_of.items():
+        for namespace, without in {"with-settings": (), "without-settings": FORGET}.items():
             folder = tmp_path_factory.mktemp(namespace)
-            argo_cd = stack.enter_context(installation.run(folder, kubernetes, namespace=namespace, settings=settings))
+            argo_cd = stack.enter_context(installation.run(folder, kubernetes, namespace=namespace, without=without))
             stages.append(make_stage(f"outage-{namespace}", argo_cd, tmp_path_factory))
         for stage in stages:
             stage.go_live()

@@ -1,16 +1,13 @@
 """`make argocd-up`, `argocd-demo` and `argocd-down` do what they say, and leave nothing behind."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from argocd.report import Report
 
 from tools.binaries import ROOT
 from tools.live_argocd import background
-from tools.live_argocd.server import wait_until
 
 pytestmark = [pytest.mark.argocd, pytest.mark.usefixtures("kubernetes")]
 
@@ -28,7 +25,7 @@ def run(command: str, folder: Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_a_person_brings_it_up_sees_the_demonstration_and_takes_it_down(tmp_path: Path, report: Report) -> None:
+def test_a_person_brings_it_up_sees_the_demonstration_and_takes_it_down(tmp_path: Path) -> None:
     """The three commands succeed one after the other, tell what happens, and no process is left."""
     folder = tmp_path / "up"
 
@@ -52,15 +49,6 @@ def test_a_person_brings_it_up_sees_the_demonstration_and_takes_it_down(tmp_path
     ]
     assert processes_with(str(folder)) == []
     assert background.find(folder) is None
-
-
-def test_what_is_killed_leaves_nothing(tmp_path: Path) -> None:
-    """Where the owner of all processes is killed, the kernel ends them."""
-    running = background.start(tmp_path / "up")
-
-    os.kill(running.pid, 9)
-
-    assert wait_until(lambda: not processes_with(str(running.folder)), 20)
 
 
 def processes_with(text: str) -> list[str]:

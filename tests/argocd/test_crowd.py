@@ -61,7 +61,8 @@ def test_a_sidecar_that_is_killed_in_the_middle_deletes_nothing(new_stage: NewSt
         os.kill(s3.pid, signal.SIGCONT)
 
     report.tell("the sidecar killed while it fetches", "Unknown; nothing is deleted", time.monotonic() - began)
-    assert stage.application.error() == "?"
+    assert stage.application.sync_status() == "Unknown"
+    assert 'CMP processing failed for application "killed"' in stage.application.error()
     assert stage.live() == before
 
     sidecar.start()

@@ -44,9 +44,28 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "emptied": Case("the prefix emptied", empty_the_prefix, 66, "?"),
-    "no-bucket": Case("the bucket deleted", delete_the_bucket, 66, "?"),
-    "broken": Case("an object broken", break_an_object, 65, "?"),
+    "emptied": Case(
+        "the prefix emptied",
+        empty_the_prefix,
+        66,
+        "fetching s3://emptied/apps/demo for application emptied\n"
+        "error: nothing lies under s3://emptied/apps/demo at {endpoint}: no key begins with `apps/demo/` and no object "
+        "has the key `apps/demo`: check `path`, and that the manifests were uploaded",
+    ),
+    "no-bucket": Case(
+        "the bucket deleted",
+        delete_the_bucket,
+        66,
+        "fetching s3://no-bucket/apps/demo for application no-bucket\n"
+        "error: the bucket `no-bucket` does not exist at {endpoint}: check `bucket`, the endpoint and the account",
+    ),
+    "broken": Case(
+        "an object broken",
+        break_an_object,
+        65,
+        "error: other.yaml:2: this is not valid YAML (mapping values are not allowed in this context): correct it, or "
+        "leave the file out with `exclude`",
+    ),
 }
 
 

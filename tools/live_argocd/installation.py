@@ -5,7 +5,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ PROGRAMS = ("argocd", "kube-apiserver", "versitygw")
 COMMAND = Path(sys.executable).with_name("cmp-core")
 REFRESH_SECONDS = 20
 """How often Argo CD refreshes here; by default it takes 120 to 180 seconds, for which tests would have to wait."""
+GRACE_SECONDS = 30
+"""How long Argo CD passes over errors here, by the same measure; 180 seconds by default."""
 
 _SHORT = "/tmp"  # noqa: S108  # a socket's path may have 107 bytes, and TMPDIR may be long
 
@@ -49,7 +51,7 @@ class Installation:
 
 @contextmanager
 def run(
-    folder: Path, kubernetes: Kubernetes, *, namespace: str = "argocd", settings: Mapping[str, str] | None = None
+    folder: Path, kubernetes: Kubernetes, *, namespace: str = "argocd", without: Collection[str] = ()
 ) -> Iterator[Installation]:
     """Run an Argo CD until the block is left, and enter the block when all of it answers.
 
@@ -57,10 +59,8 @@ def run(
         folder: An existing folder for data and logs.
         kubernetes: The API server.
         namespace: Argo CD's namespace; one of its own where several share an API server.
-        settings: What the repo-server's container sets, by default what the component `sidecar` in deploy/ does.
+        without: Variables that deploy/ gives to the repo-server and that this one shall not have.
     """
-    if settings is None:
-        settings = deployed.repo_server_settings()
     for manifest in objects.configuration(namespace):
         kubernetes.apply(manifest)
     with ExitStack() as stack:
@@ -69,7 +69,7 @@ def run(
         argocd = _ArgoCd(folder, kubernetes, namespace, sockets)
         sidecar = argocd.sidecar(s3.variables)
         redis, redis_address = _redis(folder)
-        repo_server, repo_server_address = argocd.repo_server(redis_address, settings)
+        repo_server, repo_server_address = argocd.repo_server(redis_address, without)
         controller = argocd.controller(redis_address, repo_server_address)
         for server in (redis, sidecar, repo_server, controller):
             stack.callback(server.stop)
@@ -99,12 +99,12 @@ class _ArgoCd:
         plugin = deployed.plugin_file(bin_folder / COMMAND.name)
         (self._folder / "config" / "plugin.yaml").write_text(plugin, encoding="utf-8")
         own = self._folder / "sidecar"
-        settings = deployed.sidecar_settings() | {"CMP_STATE_DIRECTORY": str(own / "state")}
+        settings = deployed.settings("cmp-core") | {"CMP_STATE_DIRECTORY": str(own / "state")}
         environment = {
             "PATH": os.defpath,
             "HOME": str(own),
             "TMPDIR": str(own),
-            "PYTHONDONTWRITEBYTECODE": "1",
+            # Bytecode is written, unlike in the image, which brings it: without it every request would compile the SDK.
             "PYTHONSAFEPATH": "1",
             "ARGOCD_BINARY_NAME": "argocd-cmp-server",
             "ARGOCD_PLUGINSOCKFILEPATH": str(self._sockets),
@@ -120,7 +120,7 @@ class _ArgoCd:
             ends_on_sigterm=False,  # docs/explanation/contract.md
         )
 
-    def repo_server(self, redis: str, settings: Mapping[str, str]) -> tuple[Server, str]:
+    def repo_server(self, redis: str, without: Collection[str]) -> tuple[Server, str]:
         """Return the repo-server, and its address."""
         port, metrics = free_port(), free_port()
         command: list[str | Path] = [
@@ -132,7 +132,8 @@ class _ArgoCd:
             "ARGOCD_PLUGINSOCKFILEPATH": str(self._sockets),
             "ARGOCD_ASK_PASS_SOCK": str(self._sockets / "ask-pass.sock"),
         }
-        environment = self._environment("argocd-repo-server") | variables | dict(settings)
+        environment = self._environment("argocd-repo-server") | variables
+        environment = {name: value for name, value in environment.items() if name not in without}
         health = f"http://127.0.0.1:{metrics}/healthz"
         server = Server("argocd-repo-server", command, environment, self._folder, lambda: responds(health))
         return server, f"127.0.0.1:{port}"
@@ -145,6 +146,7 @@ class _ArgoCd:
             *(f"--namespace={self._namespace}", f"--redis={redis}", f"--metrics-port={metrics}"),
             *(f"--repo-server={repo_server}", "--repo-server-plaintext"),
             *(f"--app-resync={REFRESH_SECONDS}", "--app-resync-jitter=0"),
+            f"--repo-error-grace-period-seconds={GRACE_SECONDS}",
         ]
         environment = self._environment("argocd-application-controller")
         health = f"http://127.0.0.1:{metrics}/healthz"
@@ -153,7 +155,7 @@ class _ArgoCd:
     def _environment(self, name: str) -> dict[str, str]:
         """Return what makes a process behave as in the cluster whose API server the kubeconfig names."""
         home = str(self._folder / "home")
-        return {
+        return deployed.settings(name) | {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": home,
             "TMPDIR": home,
