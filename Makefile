@@ -69,8 +69,8 @@ demo-environments: .venv/installed ## The same with the parameters of one enviro
 check: check-format lint types arrows docs dockerfile workflows test ## Everything that must hold before a change is done
 
 .PHONY: test
-test: .venv/installed ## Run the tests but for `make e2e`; ARGS="-k name" chooses some, ARGS="-n 0" runs them in one process
-	@$(BIN)/pytest -q -n $(TEST_WORKERS) -m "not e2e" $(ARGS) || { echo "make test failed: run one test alone with make test ARGS='-n 0 -k NAME'" >&2; exit 1; }
+test: .venv/installed ## Run the tests but for `make e2e` and `make e2e-argocd`; ARGS="-k name" chooses some, ARGS="-n 0" runs them in one process
+	@$(BIN)/pytest -q -n $(TEST_WORKERS) -m "not e2e and not argocd" $(ARGS) || { echo "make test failed: run one test alone with make test ARGS='-n 0 -k NAME'" >&2; exit 1; }
 
 .PHONY: check-format
 check-format: .venv/installed
@@ -130,6 +130,28 @@ test-s3: tools ## Run the tests that talk to S3 against LocalStack and versitygw
 .PHONY: test-s3-localstack test-s3-versitygw
 test-s3-localstack test-s3-versitygw: test-s3-%: .venv/installed
 	@$(BIN)/python -m tools.with_s3 $* $(BIN)/pytest -q -m s3 $(ARGS)
+
+.PHONY: e2e-argocd
+e2e-argocd: .venv/installed ## Run the tests on a whole Argo CD of plain processes: a few minutes
+	@$(BIN)/python -m tools.live_argocd prepare
+	@CI=true $(BIN)/pytest -q -n 0 -m argocd --basetemp=.cache/argocd/tests tests/argocd $(ARGS) || { \
+		echo "make e2e-argocd failed: the logs of all servers lie below .cache/argocd/tests, each *.log" >&2; exit 1; }
+
+.PHONY: argocd-page
+argocd-page: .venv/installed ## Write what the last make e2e-argocd saw into docs/explanation/argo-cd-live.md
+	@$(BIN)/python -m tools.live_argocd page
+
+.PHONY: argocd-up
+argocd-up: .venv/installed ## Start a whole Argo CD without containers in the background, and tell how to look at it
+	@$(BIN)/python -m tools.live_argocd up
+
+.PHONY: argocd-demo
+argocd-demo: .venv/installed ## Show on it what changes and faults in S3 lead to
+	@$(BIN)/python -m tools.live_argocd demo
+
+.PHONY: argocd-down
+argocd-down: .venv/installed ## End it
+	@$(BIN)/python -m tools.live_argocd down
 
 .PHONY: benchmark
 benchmark: .venv/installed $(BENCHMARK)/installed ## Measure, and write the figures to docs/explanation/performance.md

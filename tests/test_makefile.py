@@ -83,9 +83,10 @@ def test_a_folder_that_was_moved_gives_up_its_environment(checkout: Path) -> Non
 
 def test_every_script_and_file_that_a_recipe_names_is_there() -> None:
     """A renamed script would otherwise be noticed only by whoever needs its target."""
-    scripts = [f"tools/{name}.py" for name in re.findall(r"tools[/.](?!py\b)(\w+)", MAKEFILE)]
+    tools = [ROOT / "tools" / name for name in re.findall(r"tools[/.](?!py\b)(\w+)", MAKEFILE)]
     files = re.findall(r"requirements/[a-z]+\.(?:in|txt)|\.hadolint\.yaml", MAKEFILE)
 
-    assert scripts
+    assert tools
     assert files
-    assert [name for name in [*scripts, *files] if not (ROOT / name).is_file()] == []
+    assert [tool for tool in tools if not (tool.with_suffix(".py").is_file() or (tool / "__main__.py").is_file())] == []
+    assert [name for name in files if not (ROOT / name).is_file()] == []

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LINKS = ROOT / ".tools"
 ARGO_CD_VERSION = "3.2.11"
 KIND_VERSION = "0.30.0"
+KUBERNETES_VERSION = "1.34.2"
 
 
 class Tool(NamedTuple):
@@ -54,6 +55,11 @@ TOOLS: Mapping[str, Tool] = {
     "gojq": Tool("github.com/itchyny/gojq/cmd/gojq@v0.12.17", flags=("-ldflags", "-s -w")),
     "helm": Tool("helm.sh/helm/v3/cmd/helm@v3.21.4"),
     "kind": Tool(f"sigs.k8s.io/kind@v{KIND_VERSION}"),
+    "kube-apiserver": Tool(
+        "k8s.io/kubernetes/cmd/kube-apiserver",
+        "apiserver",
+        ("-ldflags", f"-s -w -X k8s.io/component-base/version.gitVersion=v{KUBERNETES_VERSION}"),
+    ),
     "kubeconform": Tool("github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0"),
     "kubectl": Tool("cmp-core.example/tools/kubectl", "kubectl", ("-ldflags", "-s -w")),
     "kustomize": Tool("sigs.k8s.io/kustomize/kustomize/v5@v5.7.1"),

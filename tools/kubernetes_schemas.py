@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tools import go_modules
+from tools.binaries import KUBERNETES_VERSION as VERSION
 from tools.processes import cache_folder, tell
-
-VERSION = "1.34.2"
 
 _MODULE = f"k8s.io/kubernetes@v{VERSION}"
 _DEFINITIONS = "_definitions.json"

@@ -19,15 +19,21 @@ START_SECONDS = 60
 @contextmanager
 def run(folder: Path) -> Iterator[str]:
     """Run it on a free port of the loopback interface with its buckets below the folder, and give its address."""
+    port = free_port()
+    (folder / "buckets").mkdir()
+    words, environment = command(folder / "buckets", port)
+    with serve(words, environment, folder, lambda: accepts(port), seconds=START_SECONDS):
+        yield f"http://127.0.0.1:{port}"
+
+
+def command(buckets: Path, port: int) -> tuple[list[str | Path], dict[str, str]]:
+    """Return the command line that serves a folder of buckets on a port of this machine alone, and its environment."""
     program = binaries.build("versitygw")
     if not program:
         sys.exit("versitygw is built with Go, which is not here: install Go 1.25 or later")
-    port = free_port()
-    (folder / "buckets").mkdir()
-    command: list[str | Path] = [program, "--port", f"127.0.0.1:{port}", "--quiet", "posix", folder / "buckets"]
     variables = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY, "VGW_REGION": REGION}
-    with serve(command, inherited_environment() | variables, folder, lambda: accepts(port), seconds=START_SECONDS):
-        yield f"http://127.0.0.1:{port}"
+    words: list[str | Path] = [program, "--port", f"127.0.0.1:{port}", "--quiet", "posix", buckets]
+    return words, inherited_environment() | variables
 
 
 def accepts(port: int) -> bool:
