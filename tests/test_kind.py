@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tools import argo_cd_manifests, binaries, kind_bucket, kubernetes_schemas
+from tools import argo_cd_manifests, binaries, kind_bucket
 from tools.demo import serve_s3
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,7 +50,7 @@ def test_the_demo_runs_what_the_other_tests_run() -> None:
 
     assert versions["argo-cd"] == argo_cd_manifests.VERSIONS[0]
     assert versions["kind"] == binaries.KIND_VERSION
-    minor = kubernetes_schemas.VERSION.rpartition(".")[0]
+    minor = binaries.KUBERNETES_VERSION.rpartition(".")[0]
     assert re.fullmatch(rf"kindest/node:v{re.escape(minor)}\.\d+@sha256:[0-9a-f]{{64}}", versions["node"])
     assert image_tags()["localstack/localstack"] == localstack
 
