@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 TRIGGER_FILE = Path(__file__).resolve().parent.parent / "examples" / "quickstart" / "app" / "s3-source.yaml"
+ACCESS_KEY = SECRET_KEY = "test"  # noqa: S105  # LocalStack's usual key; it takes any
 
 
 class Place(NamedTuple):
@@ -43,13 +44,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def connect(endpoint: str) -> Any:
-    """Return a client with LocalStack's usual key, past any proxy, which tries for about ten seconds."""
+    """Return a client with that key, past any proxy, which tries for about ten seconds."""
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
         region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106  # LocalStack takes any key
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
         config=Config(
             proxies={}, s3={"addressing_style": "path"}, retries={"mode": "standard", "total_max_attempts": 6}
         ),

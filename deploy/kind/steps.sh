@@ -15,8 +15,17 @@ WAIT_AT_MOST=${WAIT_AT_MOST:-3600}
 
 say() { printf '\n== %s\n' "$*"; }
 
+# run COMMAND…: show the command as one could type it, then run it.
 run() {
-  printf '$ %s\n' "$*"
+  local word shown='$'
+  for word in "$@"; do
+    case $word in
+      kubectl) word="kubectl --context kind-$CLUSTER" ;;
+      *[!A-Za-z0-9_./:=@,-]*) word="'$word'" ;;
+    esac
+    shown+=" $word"
+  done
+  printf '%s\n' "$shown"
   "$@"
 }
 
