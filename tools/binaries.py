@@ -51,6 +51,7 @@ TOOLS: Mapping[str, Tool] = {
     "fake-gcs-server": Tool("github.com/fsouza/fake-gcs-server@v1.56.1"),
     "godecode": Tool("cmp-core.example/tools/godecode", "godecode"),
     "helm": Tool("helm.sh/helm/v3/cmd/helm@v3.21.4"),
+    # In a module of its own, so that a new version of Argo CD does not build Kubernetes anew.
     "kube-apiserver": Tool(
         "k8s.io/kubernetes/cmd/kube-apiserver",
         "apiserver",
