@@ -24,6 +24,9 @@ LISTEN = (
 OBSTINATE = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 
 
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="a whole Argo CD runs on Linux alone")
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[MakeServer]:
     """A function that describes a small server on a free port."""
@@ -40,6 +43,7 @@ def server(tmp_path: Path) -> Iterator[MakeServer]:
         each.kill()
 
 
+@on_linux
 def test_a_server_comes_and_goes_and_comes_back(server: MakeServer) -> None:
     """It answers when start returns, nobody answers when stop returns, and its log holds what both said."""
     small, port = server()
@@ -53,6 +57,7 @@ def test_a_server_comes_and_goes_and_comes_back(server: MakeServer) -> None:
     assert small.log.read_text() == "listening\n" * 2
 
 
+@on_linux
 def test_a_server_that_ignores_sigterm_is_killed(server: MakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that is asked to end stays."""
     monkeypatch.setattr("tools.live_argocd.server.STOP_SECONDS", 0.2)
@@ -64,6 +69,7 @@ def test_a_server_that_ignores_sigterm_is_killed(server: MakeServer, monkeypatch
     assert not accepts(port)
 
 
+@on_linux
 def test_a_server_that_ends_at_once_shows_its_log(server: MakeServer) -> None:
     """Whoever waits for it reads why there is nothing to wait for."""
     small, _ = server(code="raise SystemExit('no room{}')")
@@ -72,6 +78,7 @@ def test_a_server_that_ends_at_once_shows_its_log(server: MakeServer) -> None:
         small.start()
 
 
+@on_linux
 def test_what_a_server_has_started_ends_with_it(server: MakeServer, tmp_path: Path) -> None:
     """Its session ends as a whole."""
     file = tmp_path / "pid"
@@ -85,6 +92,7 @@ def test_what_a_server_has_started_ends_with_it(server: MakeServer, tmp_path: Pa
     assert wait_until(lambda: state_of(pid) in {"", "Z"}, 10)
 
 
+@on_linux
 def test_a_server_does_not_outlive_a_starter_that_is_killed(tmp_path: Path) -> None:
     """The kernel ends it, since nobody else can."""
     port, listening = free_port(), ["-c", LISTEN.format("pass")]

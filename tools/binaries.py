@@ -55,6 +55,7 @@ TOOLS: Mapping[str, Tool] = {
     "gojq": Tool("github.com/itchyny/gojq/cmd/gojq@v0.12.17", flags=("-ldflags", "-s -w")),
     "helm": Tool("helm.sh/helm/v3/cmd/helm@v3.21.4"),
     "kind": Tool(f"sigs.k8s.io/kind@v{KIND_VERSION}"),
+    # In a module of its own, so that a new version of Argo CD does not build Kubernetes anew.
     "kube-apiserver": Tool(
         "k8s.io/kubernetes/cmd/kube-apiserver",
         "apiserver",

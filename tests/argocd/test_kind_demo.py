@@ -84,6 +84,7 @@ def application(repository: Repository) -> dict[str, Any]:
 def show(folder: Path, argo_cd: Installation) -> tuple[int, str]:
     """Run the script, stop and start S3 when it asks for that, and return how it ended and what it said."""
     environment = {
+        "HOME": str(folder),
         "PATH": f"{folder}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "PYTHON": str(folder / "python"),

@@ -70,8 +70,8 @@ def test_it_does_not_heal_by_itself_without_these_settings(outages: Outages, rep
     )
     assert application.value() == "v1"
     assert "Manifest generation error (cached): CMP processing failed" in application.error()
-    assert application.error().endswith("context canceled")
     assert application.told() is None
+    assert "s3:" not in application.error(), "the text is one of Argo CD's own, of a call that it has cancelled itself"
 
     began = time.monotonic()
     application.refresh("hard")

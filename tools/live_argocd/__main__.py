@@ -47,7 +47,7 @@ def up(options: argparse.Namespace) -> None:
         tell("Argo CD runs already.")
     else:
         prepare(options)
-        tell("Starting etcd, kube-apiserver, redis, an S3 server and Argo CD on free ports of the loopback interface …")
+        tell("Starting etcd, kube-apiserver, redis, an S3 server and Argo CD on free ports …")
         running = background.start(folder)
     _tell_how_to_look(running)
 

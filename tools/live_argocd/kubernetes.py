@@ -74,17 +74,17 @@ class Kubernetes(NamedTuple):
     def serves(self, kind: str) -> bool:
         """Tell whether it knows a kind, which it learns some time after the definition."""
         try:
-            self.names(kind, "default")
+            self.list(kind, "default")
         except KubernetesError as error:
             if error.code == http.client.NOT_FOUND:
                 return False
             raise
         return True
 
-    def names(self, kind: str, namespace: str) -> list[str]:
-        """Return the names of all objects of a kind in a namespace."""
+    def list(self, kind: str, namespace: str) -> dict[str, dict[str, Any]]:
+        """Return all objects of a kind in a namespace by their names."""
         listed = json.loads(self._ask("GET", _path(kind, namespace)))
-        return sorted(item["metadata"]["name"] for item in listed["items"])
+        return {item["metadata"]["name"]: item for item in listed["items"]}
 
     def apply(self, manifest: Manifest) -> None:
         """Make the object what the manifest says, by server-side apply."""
