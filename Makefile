@@ -9,7 +9,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 DOCS := .cache/docs/bin
 BENCHMARK := .cache/benchmark
-CODE := cmp_core backends examples tests tools benchmarks
+CODE := cmp_core backends examples image tests tools benchmarks
 PROJECTS := pyproject.toml $(wildcard backends/*/pyproject.toml examples/backend-*/pyproject.toml)
 OWN := cmp-core cmp-backend-s3 cmp-backend-tarball cmp-backend-multi cmp-backend-helm cmp-backend-fsspec cmp-backend-local
 
@@ -56,7 +56,7 @@ check: check-format lint types arrows docs dockerfile test ## Everything that mu
 
 .PHONY: test
 test: .venv/installed ## Run the tests but for `make e2e`; ARGS="-k name" chooses some, ARGS="-n 0" runs them in one process
-	@$(BIN)/pytest -q -n $(TEST_WORKERS) -m "not e2e" $(ARGS) || { echo "make test failed: run one test alone with make test ARGS='-n 0 -k NAME'" >&2; exit 1; }
+	@$(BIN)/pytest -q -n $(TEST_WORKERS) -m "not e2e and not image" $(ARGS) || { echo "make test failed: run one test alone with make test ARGS='-n 0 -k NAME'" >&2; exit 1; }
 
 .PHONY: check-format
 check-format: .venv/installed
@@ -112,6 +112,11 @@ test-s3: tools ## Run the tests that talk to S3 against LocalStack and versitygw
 .PHONY: test-s3-localstack test-s3-versitygw
 test-s3-localstack test-s3-versitygw: test-s3-%: .venv/installed
 	@$(BIN)/python -m tools.with_s3 $* $(BIN)/pytest -q -m s3 $(ARGS)
+
+.PHONY: image
+image: .venv/installed ## Build the image without Docker and a registry, look at it, and run the contract's tests inside; as root
+	@$(BIN)/python -m tools.binaries argocd versitygw
+	@$(BIN)/python -m tools.image $(ARGS) || { echo "make image failed: $(BIN)/python -m tools.image --help lists its steps" >&2; exit 1; }
 
 .PHONY: benchmark
 benchmark: .venv/installed $(BENCHMARK)/installed ## Measure, and write the figures to docs/explanation/performance.md

@@ -14,7 +14,7 @@ from e2e_support import S3Server
 
 from tools.fault_server import Fault, FaultServer, Matches, Request, is_get, is_listing
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.image]
 
 OBJECTS = {f"apps/demo/{n:02}.yaml": config_map(f"n{n:02}", text="x" * 4000) for n in range(40)}
 PASSED = 10

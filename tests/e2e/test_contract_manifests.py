@@ -10,7 +10,7 @@ from e2e_support import S3Server
 
 from tools.binaries import ARGO_CD_VERSION
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.image]
 
 
 def test_the_server_is_the_genuine_one(plugin: Plugin) -> None:

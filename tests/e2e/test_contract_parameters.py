@@ -10,7 +10,7 @@ from e2e.cmp_client import Application, Entries
 from e2e.contract import Checkout, Plugin, config_map, failure, names, without_places
 from e2e_support import COMMAND, S3Server
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.image]
 
 INIT = "error generating manifests: `cmp-core init` failed exit status"
 
