@@ -26,7 +26,10 @@ def main() -> int:
     """Run the command that the arguments name, and return the exit code."""
     command = sys.argv[1:]
     signal.pthread_sigmask(signal.SIG_BLOCK, {*STOPPING, signal.SIGCHLD})
-    server = os.posix_spawn(command[0], command, os.environ, setsigmask=())
+    try:
+        server = os.posix_spawn(command[0], command, os.environ, setsigmask=())
+    except OSError as error:
+        sys.exit(f"{command[0]} cannot be run ({error.strerror}): mount the volume in which the repo-server's pod keeps it")
     while True:
         received = signal.sigwait({*STOPPING, signal.SIGCHLD})
         if received == signal.SIGCHLD:

@@ -22,7 +22,7 @@ PACKAGES = ("base-files", "ca-certificates", "libgcc-s1", "tini")
 UNUSED = re.compile(
     r"/usr/share/(doc|man|info|locale|lintian|bug|doc-base|common-licenses|base-files|gcc|gdb)/"
     r"|/etc/(debian_version|issue|motd|host|profile|update-motd|default/|init\.d|kernel|cron|ca-certificates/update)"
-    r"|/usr/lib/[^/]+/(gconv|audit)/|/usr/s?bin/(?!tini$)|/s?bin/"
+    r"|/usr/lib/[^/]+/(gconv|audit)/|/usr/s?bin/(?!tini$)|/s?bin/|/var/"
 )
 """Files of those packages that nothing in the image opens, programs and shell scripts among them."""
 

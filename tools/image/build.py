@@ -7,6 +7,8 @@ import ssl
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tools.image.containers import buildah, environment
@@ -73,10 +75,14 @@ def forget_old_layers() -> None:
     subprocess.run(command, env=environment(), check=False, stdout=subprocess.DEVNULL)
 
 
-def mounted(image: str) -> tuple[str, Path]:
-    """Return a container of the image, and the folder where its root file system lies."""
+@contextmanager
+def root_of(image: str) -> Iterator[Path]:
+    """Give the folder where an image's root file system lies, until the block is left."""
     container = buildah("from", "--pull-never", image).strip()
-    return container, Path(buildah("mount", container).strip())
+    try:
+        yield Path(buildah("mount", container).strip())
+    finally:
+        buildah("rm", container)
 
 
 def run_quietly(command: list[str | Path]) -> None:
