@@ -36,7 +36,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
 COPY requirements/build.txt requirements/runtime.txt /source/requirements/
 RUN ["python", "-m", "venv", "/build"]
 RUN ["/build/bin/pip", "install", "--require-hashes", "-r", "/source/requirements/build.txt"]
-RUN ["python", "-m", "venv", "--without-pip", "/opt/cmp-core"]
+RUN ["python", "-m", "venv", "--without-pip", "--without-scm-ignore-files", "/opt/cmp-core"]
 RUN ["/build/bin/pip", "--python", "/opt/cmp-core", "install", "--no-compile", "--only-binary", ":all:", \
      "--require-hashes", "-r", "/source/requirements/runtime.txt"]
 
@@ -54,8 +54,9 @@ RUN ["/build/bin/pip", "--python", "/opt/cmp-core", "install", "--no-compile", "
      "--find-links", "/wheels", "cmp-core[all]"]
 RUN ["/build/bin/pip", "--python", "/opt/cmp-core", "check"]
 
-# Compiled once, here: the running sidecar cannot write, and would compile every module again at every start.
-RUN ["python", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "/opt/cmp-core/lib"]
+# Compiled once, here: the running sidecar cannot write, and would compile every module again at every start. All of it
+# anew, because pip has imported some.
+RUN ["python", "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", "/opt/cmp-core/lib"]
 
 COPY image/root_filesystem.py /source/image/
 RUN ["python", "/source/image/root_filesystem.py", "/root-filesystem", "/opt/cmp-core"]

@@ -27,7 +27,7 @@ UNUSED = re.compile(
 """Files of those packages that nothing in the image opens, programs and shell scripts among them."""
 
 UNUSED_PYTHON = frozenset(
-    "__pycache__ config-3.13 curses dbm ensurepip idlelib lib2to3 pydoc_data site-packages test tests tkinter turtledemo".split()
+    "__pycache__ config-3.13 curses dbm ensurepip idlelib lib2to3 pydoc_data site-packages test tests tkinter turtledemo venv".split()
 )
 """Folders of the standard library without use where there is no screen and no pip."""
 
@@ -49,15 +49,15 @@ PREFIX = Path(sys.base_prefix)
 def main() -> None:
     """Write the root file system into the folder that the first argument names."""
     root, environment = map(Path, sys.argv[1:])
-    for name in ("bin", "lib", "lib64", "sbin"):
-        if Path("/", name).is_symlink():
-            link(root / name, os.readlink(Path("/", name)))
     copy_python(root)
     for activation in environment.glob("bin/[Aa]ctivate*"):
         activation.unlink()
     for package in sorted({*PACKAGES, *packages_of(libraries([root, environment]))}):
         copy_package(package, root)
     write_certificates(root)
+    for name in ("bin", "lib", "lib64", "sbin"):
+        if Path("/", name).is_symlink() and (root / "usr" / name).is_dir():
+            link(root / name, f"usr/{name}")
     for name in MOUNTED:
         (root / name).mkdir(parents=True, exist_ok=True)
     link(root / "var" / "run", "/run")
@@ -127,7 +127,7 @@ def copy_package(package: str, root: Path) -> None:
     write(root / licence.relative_to("/"), licence.read_text(encoding="utf-8"))
     records = root / "var" / "lib" / "dpkg" / "status.d"
     write(records / package, ask("--status", package))
-    kept = {str(path.relative_to("/")) for path in copied}
+    kept = {str(path.relative_to("/")) for path in (*copied, licence)}
     sums = ask("--control-show", package, "md5sums").splitlines()
     write(records / f"{package}.md5sums", "".join(f"{line}\n" for line in sums if line.split(maxsplit=1)[1] in kept))
 

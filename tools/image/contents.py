@@ -6,7 +6,7 @@ What `image/root_filesystem.py` writes is not believed: sums and records are tho
 import base64
 import csv
 import hashlib
-import importlib.util
+import _imp
 import os
 import subprocess
 from collections.abc import Iterator
@@ -104,7 +104,8 @@ def of_debian(root: Path, base: Path) -> Iterator[tuple[Path, str, bool]]:
             if (root / name).is_file():
                 yield Path(name), package, digest(root / name, "md5").hex() == md5
         licence = Path("usr/share/doc", package, "copyright")
-        yield licence, package, same(root / licence, base / licence)
+        if str(licence) not in (name for _, name in sums):
+            yield licence, package, same(root / licence, base / licence)
         for record in records:
             yield record, package, True
 
@@ -127,7 +128,7 @@ def of_python(root: Path, base: Path) -> Iterator[tuple[Path, str, bool]]:
     """Give Python's own files, which are those of the base."""
     places = [*(root / "usr/local/bin").glob("python3*"), *(root / "usr/local/lib").glob("libpython3*")]
     places += [path for path in (root / "usr/local/lib").glob("python3.*/**/*") if path.suffix != ".pyc"]
-    for path in (place.relative_to(root) for place in places if place.is_file() and not place.is_symlink()):
+    for path in (place.relative_to(root) for place in places if place.is_file()):
         yield path, "Python", same(root / path, base / path)
 
 
@@ -153,7 +154,10 @@ def is_bytecode(root: Path, path: Path, owners: Owners) -> bool:
         return False
     source = path.parent.parent / f"{path.name.partition('.')[0]}.py"
     content = (root / path).read_bytes()
-    fits = source in owners and importlib.util.source_hash((root / source).read_bytes()) == content[8:16]
+    if source not in owners:
+        return False
+    magic = int.from_bytes(content[:4], "little")  # of the image's Python, which need not be this one
+    fits = _imp.source_hash(magic, (root / source).read_bytes()) == content[8:16]
     return fits and int.from_bytes(content[4:8], "little") == UNCHECKED
 
 
