@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from e2e import image_sandbox
+from e2e.cmp_client import connect
 from e2e.cmp_server import wait_until
 from e2e.conftest import Find, give_up
 from e2e.contract import Checkout, Plugin, StartPlugin, config_map, names, objects
@@ -22,7 +23,7 @@ from e2e.image_sandbox import SERVER, SOCKETS
 from e2e_support import S3Server
 
 from tools.fault_server import Fault, FaultServer, is_get
-from tools.image import build, stand_ins
+from tools.image import build, own, stand_ins
 from tools.image.__main__ import BILL
 from tools.image.bill import bill_of
 from tools.image.containers import environment, inspect, podman, podman_command, sandboxed
@@ -388,3 +389,25 @@ def test_helm_and_kustomize_render(
 
     assert sorted(item["kind"] for item in found) == ["Deployment", "Service"]
 
+
+def test_an_image_of_ones_own_works_as_documented(
+    image: str, tool: Find, cmp_messages: Mapping[str, Any], checkout: Checkout, s3: S3Server
+) -> None:
+    """The page's Dockerfile, with `pip install "cmp-core[all]"`, gives all backends, the doctor, and manifests."""
+    s3.put({"apps/demo/a.yaml": config_map("a")})
+    backends = {path.name for path in (ROOT / "backends").iterdir() if (path / "pyproject.toml").exists()}
+
+    listed = {found["name"] for found in json.loads(run(own.OWN_NAME, COMMAND, "backends", "-o", "json").stdout)}
+    report = json.loads(run(own.OWN_NAME, COMMAND, "doctor", "-o", "json").stdout)
+    with (
+        image_sandbox.run(own.OWN_NAME, tool("argocd"), s3.variables) as server,
+        connect(server.socket, cmp_messages) as client,
+    ):
+        found = names(client.generate(checkout.root))
+        os.kill(server.session, signal.SIGTERM)
+        ended = wait_until(lambda: not Path(f"/proc/{server.session}").exists())
+
+    assert listed == backends
+    assert report
+    assert found == ["a"]
+    assert ended

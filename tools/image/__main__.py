@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tools.image import build, containers, stand_ins
+from tools.image import build, containers, own, parts, stand_ins, starts
 from tools.processes import tell
 
 ROOT = build.ROOT
@@ -24,7 +24,7 @@ def main() -> int:
     steps = parser.add_subparsers(dest="step")
     steps.add_parser("build", help="build the image, and run no test")
     steps.add_parser("test", help="run the tests in the image that was built last")
-    steps.add_parser("parts", help="tell what each part of the image that was built last costs, as a table")
+    steps.add_parser("figures", help="tell what each part of the image that was built last costs, and how fast it starts")
     bill = steps.add_parser("bill", help="write a bill of materials")
     bill.add_argument("root", type=Path, help="an unpacked root file system")
     bill.add_argument("file", type=Path, help="the file to write")
@@ -38,9 +38,10 @@ def main() -> int:
         timed(f"{build.NAME} is built", build.build)
         with build.root_of(build.NAME) as root:
             write_bill(root, BILL)
+        timed(f"{own.OWN_NAME} is built", own.build_own)
         build.forget_old_layers()
-    if options.step == "parts":
-        show_parts()
+    if options.step == "figures":
+        show_figures()
     return test() if options.step in {None, "test"} else 0
 
 
@@ -59,12 +60,11 @@ def write_bill(root: Path, target: Path) -> None:
     bill.write_bill(root, target)
 
 
-def show_parts() -> None:
-    """Print what each part of the image costs."""
-    from tools.image import parts  # noqa: PLC0415  # only this step needs it
-
+def show_figures() -> None:
+    """Print what docs/explanation/image.md reports."""
     with build.root_of(build.NAME) as root, build.root_of(stand_ins.python_image()) as base:
         sys.stdout.write(parts.table(root, base))
+    sys.stdout.write(f"\n{starts.table()}")
 
 
 def timed(done: str, step: Callable[[], None]) -> None:

@@ -20,19 +20,24 @@ PIP_SETTINGS = {"cert", "extra-index-url", "index-url", "no-index", "proxy", "ti
 GO_SETTINGS = ("GONOSUMDB", "GOPRIVATE", "GOPROXY", "GOSUMDB")
 
 
-def build(name: str = NAME) -> None:
-    """Build the image under this name. Layers that are the same as last time are taken from the store."""
+def build() -> None:
+    """Build this project's image."""
+    build_folder(NAME, ROOT, REVISION=revision())
+
+
+def build_folder(name: str, folder: Path, **arguments: str) -> None:
+    """Build a folder's Dockerfile under a name. Layers that are the same as last time are taken from the store."""
     go = shutil.which("go")
     if not go:
         sys.exit("The image holds helm and kustomize, which are built with Go: install Go 1.25 or later")
     certificates = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile or ""
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "pip.conf").write_text(pip_configuration())
-        (Path(folder) / "go.env").write_text(go_configuration(go))
+    with tempfile.TemporaryDirectory() as settings:
+        Path(settings, "pip.conf").write_text(pip_configuration())
+        Path(settings, "go.env").write_text(go_configuration(go))
         volumes = {
             certificates: f"{certificates}:ro",
-            f"{folder}/pip.conf": "/etc/pip.conf:ro",
-            f"{folder}/go.env": "/root/.config/go/env:ro",
+            f"{settings}/pip.conf": "/etc/pip.conf:ro",
+            f"{settings}/go.env": "/root/.config/go/env:ro",
             go_variable(go, "GOROOT"): "/usr/local/go:ro",
             go_variable(go, "GOMODCACHE"): "/go/pkg/mod",
             go_variable(go, "GOCACHE"): "/root/.cache/go-build",
@@ -40,8 +45,9 @@ def build(name: str = NAME) -> None:
         command: list[str | Path] = ["buildah", "bud", "--layers", "--force-rm", "--pull-never", "--network=host", "--format=docker"]
         for source, target in volumes.items():
             command.append(f"--volume={source}:{target}")
-        command += ["--build-arg", f"SSL_CERT_FILE={certificates}", "--build-arg", f"REVISION={revision()}"]
-        run_quietly([*command, "--tag", name, ROOT])
+        for key, value in {"SSL_CERT_FILE": certificates, **arguments}.items():
+            command.append(f"--build-arg={key}={value}")
+        run_quietly([*command, "--tag", name, folder])
 
 
 def pip_configuration() -> str:
