@@ -64,14 +64,6 @@ RUN ["python", "/source/image/root_filesystem.py", "/root-filesystem", "/opt/cmp
 
 FROM scratch
 
-ARG VERSION=0.1.0
-ARG REVISION=
-LABEL org.opencontainers.image.title="cmp-core" \
-      org.opencontainers.image.description="A sidecar of Argo CD's repo-server that makes S3 a source of manifests" \
-      org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
-
 COPY --from=builder /root-filesystem /
 COPY --from=programs /programs /usr/local/bin
 COPY --from=builder /opt/cmp-core /opt/cmp-core
@@ -85,6 +77,14 @@ ENV HOME=/tmp \
 
 WORKDIR /tmp
 USER 999:999
+
+ARG VERSION=0.1.0
+ARG REVISION=
+LABEL org.opencontainers.image.title="cmp-core" \
+      org.opencontainers.image.description="A sidecar of Argo CD's repo-server that makes S3 a source of manifests" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
 
 # tini reaps what nobody waits for; entry.py ends the server on SIGTERM, which it would outlive. The server is Argo CD's own
 # binary, which the repo-server's init container leaves in the volume that both containers mount.

@@ -135,7 +135,6 @@ def test_every_line_names_the_request(plugin: Plugin, checkout: Checkout, s3: S3
     assert len(set(ids)) == 1
 
 
-@pytest.mark.image
 def test_a_folder_without_a_trigger_file_says_which_there_could_be(
     plugin: Plugin, checkout: Checkout, s3: S3Server
 ) -> None:
