@@ -1,7 +1,8 @@
 """Own the end of Argo CD's server in the sidecar: on SIGTERM it takes no more requests, and ends when none is left.
 
-By itself `argocd-cmp-server` removes its socket on SIGTERM and goes on for ever (docs/explanation/contract.md). What it was
-asked before gets its answer here, for so long as Kubernetes waits by default; then the server ends, and that is a success.
+By itself `argocd-cmp-server` removes its socket on SIGTERM and goes on for ever (docs/explanation/contract.md). What it
+was asked before gets its answer here, for so long as Kubernetes waits by default; then the server ends, and that is a
+success.
 
 It runs with the interpreter alone, without what is installed: `python3 -IS entry.py COMMAND…`.
 """
@@ -29,7 +30,9 @@ def main() -> int:
     try:
         server = os.posix_spawn(command[0], command, os.environ, setsigmask=())
     except OSError as error:
-        sys.exit(f"{command[0]} cannot be run ({error.strerror}): mount the volume in which the repo-server's pod keeps it")
+        sys.exit(
+            f"{command[0]} cannot be run ({error.strerror}): mount the volume in which the repo-server's pod keeps it"
+        )
     while True:
         received = signal.sigwait({*STOPPING, signal.SIGCHLD})
         if received == signal.SIGCHLD:

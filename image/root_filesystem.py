@@ -1,12 +1,11 @@
 """Own the image's root file system: of the stage that runs this, Python, the libraries that it loads, and little else.
 
-`python root_filesystem.py ROOT ENVIRONMENT` writes it into the folder ROOT. ENVIRONMENT is where cmp-core is installed: what
-its compiled modules load comes along. Debian packages come whole, but for their manuals, and each leaves a record where
-scanners look for it. No shell, no package manager and no C library's tools are among them.
+`python root_filesystem.py ROOT ENVIRONMENT` writes it into the folder ROOT. ENVIRONMENT is where cmp-core is installed:
+what its compiled modules load comes along. Debian packages come whole, but for their manuals, and each leaves a record
+where scanners look for it. No shell, no package manager and no C library's tools are among them.
 """
 
 import compileall
-import os
 import py_compile
 import re
 import shutil
@@ -27,11 +26,16 @@ UNUSED = re.compile(
 """Files of those packages that nothing in the image opens, programs and shell scripts among them."""
 
 UNUSED_PYTHON = frozenset(
-    "__pycache__ config-3.13 curses dbm ensurepip idlelib lib2to3 pydoc_data site-packages test tests tkinter turtledemo venv".split()
+    {
+        *("__pycache__", "curses", "dbm", "ensurepip", "idlelib", "lib2to3", "pydoc_data", "site-packages"),
+        *("test", "tests", "tkinter", "turtledemo", "venv"),
+    }
 )
 """Folders of the standard library without use where there is no screen and no pip."""
 
-UNUSED_MODULES = re.compile(r"(_curses|_curses_panel|_dbm|_gdbm|_tkinter|_test\w+|_xxtestfuzz|readline|xx\w+|_ctypes_test)\.")
+UNUSED_MODULES = re.compile(
+    r"(_curses|_curses_panel|_dbm|_gdbm|_tkinter|_test\w+|_xxtestfuzz|readline|xx\w+|_ctypes_test)\."
+)
 
 MOUNTED = ("dev", "proc", "sys", "tmp", "home/argocd/cmp-server/plugins", "run/argocd", "var/lib/cmp-core")
 """Folders that a container's runtime, or deploy/, mounts something on."""
@@ -85,7 +89,7 @@ def copy_python(root: Path) -> None:
         sys.exit("the standard library does not compile: see above")
 
 
-def unused_of_python(folder: str, names: list[str]) -> set[str]:
+def unused_of_python(_folder: str, names: list[str]) -> set[str]:
     """Return which of the names in a folder of the standard library stay behind."""
     return {
         name
@@ -110,7 +114,9 @@ def packages_of(paths: Iterable[Path]) -> Iterator[str]:
     """Give the Debian packages that the files belong to."""
     for path in paths:
         spellings = [str(path), str(path.resolve()), f"/usr{path}"]
-        answer = subprocess.run(["/usr/bin/dpkg-query", "--search", *spellings], capture_output=True, text=True, check=False)
+        answer = subprocess.run(
+            ["/usr/bin/dpkg-query", "--search", *spellings], capture_output=True, text=True, check=False
+        )
         owners = re.findall(r"^(?!diversion )([^:,\s]+)[^,]*: /", answer.stdout, re.MULTILINE)
         if not owners:
             sys.exit(f"{path} is of no Debian package: {answer.stderr}")
@@ -151,7 +157,7 @@ def write_certificates(root: Path) -> None:
     for place in sorted(Path("/etc/ssl/certs").iterdir()):
         target = place.resolve()
         if place.is_symlink() and target.stem in names and (root / target.relative_to("/")).is_file():
-            link(root / place.relative_to("/"), os.readlink(place))
+            link(root / place.relative_to("/"), str(place.readlink()))
     link(root / "usr/lib/ssl/certs", "/etc/ssl/certs")
 
 

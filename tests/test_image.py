@@ -94,7 +94,7 @@ def test_sigterm_lets_the_request_end_and_then_the_server(
 
 def test_a_request_without_an_end_is_waited_for_no_longer_than_the_patience() -> None:
     """What does not end keeps the server until Kubernetes would soon kill it, and no longer."""
-    shorter = f"import runpy, sys; m = runpy.run_path({str(ENTRY)!r}); m['stop'].__globals__['PATIENCE'] = 1.5; sys.exit(m['main']())"
+    shorter = f"main = __import__('runpy').run_path({str(ENTRY)!r})['main']; main.__globals__['PATIENCE'] = 1.5; main()"
     command = [sys.executable, "-ISc", shorter, sys.executable, "-c", SERVER, "60", "stays"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout

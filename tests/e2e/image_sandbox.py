@@ -1,6 +1,6 @@
 """Own the sidecar in its image: the genuine server in the root file system that the Dockerfile makes, run by podman.
 
-`make image` builds it and names it in the variable E2E_IMAGE. The container is confined as deploy/ does it, and stricter.
+`make image` builds it and names it in the variable E2E_IMAGE. The container is confined as deploy/ has it, and more.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from e2e import cmp_server
 from e2e.cmp_server import LOG_OPTIONS, SHORT, CmpServer, wait_until
 
-from tools.image.containers import environment, inspect, podman, podman_command, sandboxed, why_impossible
+from tools.image.containers import environment, inspect, podman, podman_command, sandboxed
 
 UID = 999
 SERVER = "/var/run/argocd/argocd-cmp-server"
@@ -89,4 +89,3 @@ def configuration(image: str) -> Mapping[str, object]:
     """Return what the image says of itself: user, entry point, labels, variables."""
     found: Mapping[str, object] = inspect(image)["Config"]
     return found
-

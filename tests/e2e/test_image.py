@@ -1,4 +1,4 @@
-"""The image that `make image` builds: what it says of itself, what is in it, how it starts and ends, and what it renders."""
+"""The image that `make image` builds: what it says of itself, what is in it, how it ends, and what it renders."""
 
 import json
 import os
@@ -33,6 +33,7 @@ pytestmark = pytest.mark.image
 
 ROOT = build.ROOT
 COMMAND = "/opt/cmp-core/bin/cmp-core"
+PYTHON = "/opt/cmp-core/bin/python"
 EXAMPLES = ROOT / "examples"
 ORPHAN = """
 import os, sys, time
@@ -113,7 +114,7 @@ def zombies(container: str) -> list[str]:
         "import pathlib; print(*[p.parent.name for p in pathlib.Path('/proc').glob('[0-9]*/stat') "
         "if p.read_text().rpartition(')')[2].split()[0] == 'Z'])"
     )
-    return execute(container, "/opt/cmp-core/bin/python", "-ISc", program).stdout.split()
+    return execute(container, PYTHON, "-ISc", program).stdout.split()
 
 
 def test_it_says_who_runs_it_and_what_it_is(image: str) -> None:
@@ -142,7 +143,7 @@ def test_a_file_that_belongs_to_nothing_is_told(root: Path, base: Path) -> None:
     """As are one that was changed, one that is missing, and a link that leads nowhere."""
     package = site_packages(root) / "pluggy" / "__init__.py"
     removed = root / "usr/lib/ssl/certs"
-    target, content = os.readlink(removed), package.read_bytes()
+    target, content = removed.readlink(), package.read_bytes()
     stray = root / "etc" / "pip.conf"
 
     stray.write_text("[global]\n")
@@ -166,11 +167,15 @@ def test_a_file_that_belongs_to_nothing_is_told(root: Path, base: Path) -> None:
 def test_nothing_that_builds_or_runs_commands_is_left(root: Path) -> None:
     """No shell, no package manager, no pip and no compiler, under any path."""
     files, links = walk(root)
-    programs = [path for path in (*files, *(link for link, _ in links)) if os.access(root / path, os.X_OK) or path.suffix == ""]
+    programs = [
+        path for path in (*files, *(link for link, _ in links)) if os.access(root / path, os.X_OK) or path.suffix == ""
+    ]
 
     assert [str(path) for path in programs if FORBIDDEN.fullmatch(path.name)] == []
     assert not [path for path in files if path.name in {"pip.conf", ".netrc", ".pypirc", "uv.toml"}]
-    assert not [path for path in site_packages(root).iterdir() if re.match(r"(pip|setuptools|wheel|hatchling)\b", path.name)]
+    assert not [
+        path for path in site_packages(root).iterdir() if re.match(r"(pip|setuptools|wheel|hatchling)\b", path.name)
+    ]
 
 
 def test_the_machines_certificates_are_not_in_it(root: Path) -> None:
@@ -200,32 +205,43 @@ def test_the_bill_of_materials_names_every_package(root: Path) -> None:
     """Debian's, Python's, and the modules of both Go programs, each once, with a package URL of its version."""
     listed = {found["purl"] for found in json.loads(BILL.read_text())["components"]}
 
-    installed = {f"{found.metadata['Name'].lower()}@{found.version}" for found in distributions(path=[str(site_packages(root))])}
+    installed = {
+        f"{found.metadata['Name'].lower()}@{found.version}" for found in distributions(path=[str(site_packages(root))])
+    }
     python = {url.removeprefix("pkg:pypi/") for url in listed if url.startswith("pkg:pypi/")}
     debian = {url.removeprefix("pkg:deb/debian/").partition("@")[0] for url in listed if url.startswith("pkg:deb/")}
-    modules = {module.path for program in ("helm", "kustomize") for module in go_modules(root / "usr/local/bin" / program)[1]}
+    modules = {
+        module.path for program in ("helm", "kustomize") for module in go_modules(root / "usr/local/bin" / program)[1]
+    }
     assert python == {re.sub(r"[-_.]+(?=.*@)", "-", name) for name in installed}
     assert debian == {stanza["Package"].replace("+", "%2B") for stanza in debian_packages(root)}
     assert len(modules) > 100
-    assert not [path for path in modules if not any(url.startswith(f"pkg:golang/{path.lower()}@") for url in map(str.lower, listed))]
+    assert not [
+        path
+        for path in modules
+        if not any(url.startswith(f"pkg:golang/{path.lower()}@") for url in map(str.lower, listed))
+    ]
     assert [url for url in listed if url.startswith("pkg:generic/python@3.")]
     assert {found.bom_ref.value for found in bill_of(root).components} >= {"program:helm", "program:kustomize"}
 
 
 def test_it_runs_the_python_that_it_names(image: str, root: Path) -> None:
     """The version in the bill is that of the interpreter, which reads UTF-8, TLS, SQLite and compressed files."""
-    program = "import sys, ssl, sqlite3, lzma, bz2, zlib, ctypes, uuid; print(sys.version.split()[0], sys.getfilesystemencoding())"
+    modules = "import sys, ssl, sqlite3, lzma, bz2, zlib, ctypes, uuid"
 
-    result = run(image, "/opt/cmp-core/bin/python", "-ISc", program)
+    result = run(image, PYTHON, "-ISc", f"{modules}; print(sys.version.split()[0], sys.getfilesystemencoding())")
 
-    assert f"version = {result.stdout.split()[0]}\n" in (root / ENVIRONMENT / "pyvenv.cfg").read_text()
-    assert result.stdout.split()[1] == "utf-8"
+    version, encoding = result.stdout.split()
+    assert f"version = {version}\n" in (root / ENVIRONMENT / "pyvenv.cfg").read_text()
+    assert encoding == "utf-8"
 
 
 def test_every_module_is_compiled(root: Path) -> None:
     """The running sidecar cannot write, and would compile what is not at each start."""
     sources = [path for path in walk(root)[0] if path.suffix == ".py" and path.parts[-2] not in {"bin", "cmp-core"}]
-    missing = [path for path in sources if not list((root / path.parent / "__pycache__").glob(f"{path.stem}.cpython-*.pyc"))]
+    missing = [
+        path for path in sources if not list((root / path.parent / "__pycache__").glob(f"{path.stem}.cpython-*.pyc"))
+    ]
 
     assert len(sources) > 1000
     assert missing == []
@@ -233,9 +249,9 @@ def test_every_module_is_compiled(root: Path) -> None:
 
 def test_the_trust_in_certificates_is_the_systems(image: str) -> None:
     """Python finds the certificates where OpenSSL looks for them."""
-    program = "import ssl; paths = ssl.get_default_verify_paths(); print(paths.capath, len(list(__import__('os').scandir(paths.capath))))"
+    program = "import os, ssl; folder = ssl.get_default_verify_paths().capath; print(folder, len(os.listdir(folder)))"
 
-    folder, count = run(image, "/opt/cmp-core/bin/python", "-ISc", program).stdout.split()
+    folder, count = run(image, PYTHON, "-ISc", program).stdout.split()
 
     assert folder == "/usr/lib/ssl/certs"
     assert int(count) > 200
@@ -253,11 +269,15 @@ def test_the_backends_are_in_it_and_fit(image: str) -> None:
 
 
 def test_it_is_confined_as_deploy_has_it(sidecar: str) -> None:
-    """tini is process 1; nothing has a capability, and nothing is writable but /tmp and the two volumes."""
+    """Tini is process 1; nothing has a capability, and nothing is writable but /tmp and the two volumes."""
     process = Path(f"/proc/{first_process(sidecar)}")
     status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines() if ":\t" in line)
     mounts = [line.split() for line in (process / "mountinfo").read_text().splitlines()]
-    writable = {fields[4] for fields in mounts if "rw" in fields[5].split(",") and not fields[4].startswith(("/proc", "/dev", "/sys"))}
+    writable = {
+        fields[4]
+        for fields in mounts
+        if "rw" in fields[5].split(",") and not fields[4].startswith(("/proc", "/dev", "/sys"))
+    }
 
     assert (status["Name"], status["NSpid"].split()[-1]) == ("tini", "1")
     assert set(status["Uid"].split()) == {"999"}
@@ -286,7 +306,7 @@ def test_the_doctor_reports(sidecar: str) -> None:
 
 def test_orphans_are_reaped(sidecar: str) -> None:
     """A process whose parent has ended becomes that of tini, and leaves no zombie when it ends."""
-    result = execute(sidecar, "/opt/cmp-core/bin/python", "-ISc", ORPHAN)
+    result = execute(sidecar, PYTHON, "-ISc", ORPHAN)
 
     assert result.returncode == 0
     assert wait_until(lambda: len(execute_listing(sidecar)) == 4)
@@ -296,7 +316,7 @@ def test_orphans_are_reaped(sidecar: str) -> None:
 def execute_listing(container: str) -> list[str]:
     """Return the numbers of the processes in a container, that of the one who looks among them."""
     program = "import os; print(*[name for name in os.listdir('/proc') if name.isdecimal()])"
-    return execute(container, "/opt/cmp-core/bin/python", "-ISc", program).stdout.split()
+    return execute(container, PYTHON, "-ISc", program).stdout.split()
 
 
 def test_sigterm_ends_it_with_0(sidecar: str, tmp_path: Path) -> None:
@@ -312,7 +332,12 @@ def test_sigterm_ends_it_with_0(sidecar: str, tmp_path: Path) -> None:
 def wait_for_end(container: str) -> int:
     """Return the exit code of a container that ends within a while."""
     ended = subprocess.run(
-        [*podman_command(), "wait", container], env=environment(), capture_output=True, text=True, check=True, timeout=40
+        [*podman_command(), "wait", container],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=40,
     )
     return int(ended.stdout)
 
@@ -360,9 +385,7 @@ def test_without_argo_cds_server_it_says_what_is_missing(image: str) -> None:
     )
 
     assert result.returncode == 1
-    assert result.stderr == (
-        f"{SERVER} cannot be run (No such file or directory): mount the volume in which the repo-server's pod keeps it\n"
-    )
+    assert result.stderr.startswith(f"{SERVER} cannot be run (No such file or directory): mount the volume ")
 
 
 @pytest.fixture

@@ -24,7 +24,9 @@ def main() -> int:
     steps = parser.add_subparsers(dest="step")
     steps.add_parser("build", help="build the image, and run no test")
     steps.add_parser("test", help="run the tests in the image that was built last")
-    steps.add_parser("figures", help="tell what each part of the image that was built last costs, and how fast it starts")
+    steps.add_parser(
+        "figures", help="tell what each part of the image that was built last costs, and how fast it starts"
+    )
     bill = steps.add_parser("bill", help="write a bill of materials")
     bill.add_argument("root", type=Path, help="an unpacked root file system")
     bill.add_argument("file", type=Path, help="the file to write")

@@ -39,7 +39,9 @@ def bill_of(root: Path) -> Bom:
         )
         modules = [component(PackageURL("golang", None, "stdlib", toolchain), ref=f"{name}:stdlib")]
         modules += [
-            component(PackageURL("golang", *split(module.path), module.version), ref=f"{name}:{module.path}@{module.version}")
+            component(
+                PackageURL("golang", *split(module.path), module.version), ref=f"{name}:{module.path}@{module.version}"
+            )
             for module in others
         ]
         bill.components.update([application, *modules])

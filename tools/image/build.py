@@ -1,4 +1,4 @@
-"""Own the build of the image here: the Dockerfile as it is, with the machine's ways to PyPI, to Debian and to Go's modules."""
+"""Own the build of the image here: the Dockerfile as it is, with this machine's ways to PyPI and to Go's modules."""
 
 import os
 import re
@@ -42,7 +42,15 @@ def build_folder(name: str, folder: Path, **arguments: str) -> None:
             go_variable(go, "GOMODCACHE"): "/go/pkg/mod",
             go_variable(go, "GOCACHE"): "/root/.cache/go-build",
         }
-        command: list[str | Path] = ["buildah", "bud", "--layers", "--force-rm", "--pull-never", "--network=host", "--format=docker"]
+        command: list[str | Path] = [
+            "buildah",
+            "bud",
+            "--layers",
+            "--force-rm",
+            "--pull-never",
+            "--network=host",
+            "--format=docker",
+        ]
         for source, target in volumes.items():
             command.append(f"--volume={source}:{target}")
         for key, value in {"SSL_CERT_FILE": certificates, **arguments}.items():
@@ -52,7 +60,9 @@ def build_folder(name: str, folder: Path, **arguments: str) -> None:
 
 def pip_configuration() -> str:
     """Return a configuration file for pip with which it reaches its index as it does on this machine."""
-    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], stdout=subprocess.PIPE, text=True, check=True)
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], stdout=subprocess.PIPE, text=True, check=True
+    )
     found = re.findall(r"^[\w:]+\.([\w-]+)='(.*)'$", listed.stdout, re.MULTILINE)
     return "[global]\n" + "".join(f"{key} = {value}\n" for key, value in dict(found).items() if key in PIP_SETTINGS)
 

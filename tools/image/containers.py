@@ -1,6 +1,6 @@
 """Own buildah and podman: which packages they come with, where they keep images, and how they are called.
 
-Everything lies in a store of its own below the user's cache folder: neither the machine's images nor its settings matter.
+Everything lies in a store of its own below the user's cache folder: the machine's images and settings do not matter.
 """
 
 import json
@@ -35,7 +35,9 @@ tmp_dir = "/run/cmp-core-image/engine"
 def require() -> None:
     """Install what is missing, and end the process with the reason where this machine cannot run containers."""
     if os.geteuid():
-        sys.exit("make image builds a root file system, and runs it as uid 999: run it as root, in a sandbox of its own")
+        sys.exit(
+            "make image builds a root file system, and runs it as uid 999: run it as root, in a sandbox of its own"
+        )
     debian.require(*DEBIAN_PACKAGES)
     FOLDER.mkdir(parents=True, exist_ok=True)
     for path, content in ((_storage_conf(), _STORAGE.format(folder=FOLDER)), (_engine_conf(), _ENGINE)):

@@ -1,12 +1,13 @@
-"""Own the account of what is in the image: every file belongs to a package, to Python, or to a short list, and is as it was.
+"""Own the account of what is in the image: every file is of a package, of Python, or of a short list, and as it was.
 
 What `image/root_filesystem.py` writes is not believed: sums and records are those of Debian's and Python's packages.
 """
 
+import _imp
 import base64
 import csv
 import hashlib
-import _imp
+import itertools
 import os
 import subprocess
 from collections.abc import Iterator
@@ -68,15 +69,23 @@ def unaccounted(root: Path, base: Path) -> list[str]:
     """
     findings: list[str] = []
     owners: Owners = {}
-    for collect in (of_debian, of_python_packages, of_python, of_the_build):
-        for path, owner, is_right in collect(root, base):
-            owners[path] = owner
-            if not is_right:
-                findings.append(f"{path}: is not as {owner} made it")
+    known = (of_debian(root, base), of_python_packages(root), of_python(root, base), of_the_build(root, base))
+    for path, owner, is_right in itertools.chain.from_iterable(known):
+        owners[path] = owner
+        if not is_right:
+            findings.append(f"{path}: is not as {owner} made it")
     files, links = walk(root)
-    findings += [f"{path}: belongs to nothing" for path in files if path not in owners and not is_bytecode(root, path, owners)]
-    findings += [f"{path}: is in no image, but {owner} says so" for path, owner in owners.items() if not (root / path).exists()]
-    findings += [f"{path}: leads to {target}, which is not there" for path, target in links if not (root / resolve(root, path)).exists()]
+    findings += [
+        f"{path}: belongs to nothing" for path in files if path not in owners and not is_bytecode(root, path, owners)
+    ]
+    findings += [
+        f"{path}: is in no image, but {owner} says so" for path, owner in owners.items() if not (root / path).exists()
+    ]
+    findings += [
+        f"{path}: leads to {target}, which is not there"
+        for path, target in links
+        if not (root / resolve(root, path)).exists()
+    ]
     return sorted(findings)
 
 
@@ -87,7 +96,7 @@ def walk(root: Path) -> tuple[list[Path], list[tuple[Path, str]]]:
     for folder, folders, names in os.walk(root):
         for path in (Path(folder, name) for name in (*folders, *names)):
             if path.is_symlink():
-                links.append((path.relative_to(root), os.readlink(path)))
+                links.append((path.relative_to(root), str(path.readlink())))
             elif not path.is_dir():
                 files.append(path.relative_to(root))
     return files, links
@@ -110,7 +119,7 @@ def of_debian(root: Path, base: Path) -> Iterator[tuple[Path, str, bool]]:
             yield record, package, True
 
 
-def of_python_packages(root: Path, base: Path) -> Iterator[tuple[Path, str, bool]]:
+def of_python_packages(root: Path) -> Iterator[tuple[Path, str, bool]]:
     """Give the files of Python's packages, by their records."""
     packages = site_packages(root)
     for record in packages.glob("*.dist-info/RECORD"):
@@ -119,9 +128,11 @@ def of_python_packages(root: Path, base: Path) -> Iterator[tuple[Path, str, bool
             path = Path(os.path.normpath(packages / name))
             is_right = path == record or (path.is_file() and sha256(path) == expected)
             yield path.relative_to(root), distribution, is_right
-    yield ENVIRONMENT / "pyvenv.cfg", "venv", "include-system-site-packages = false" in (
-        root / ENVIRONMENT / "pyvenv.cfg"
-    ).read_text()
+    yield (
+        ENVIRONMENT / "pyvenv.cfg",
+        "venv",
+        "include-system-site-packages = false" in (root / ENVIRONMENT / "pyvenv.cfg").read_text(),
+    )
 
 
 def of_python(root: Path, base: Path) -> Iterator[tuple[Path, str, bool]]:
@@ -170,8 +181,10 @@ def resolve(root: Path, path: Path) -> Path:
         if part == "..":
             done = done.parent
         elif here.is_symlink():
-            target = Path(os.readlink(here))
-            done, parts = (Path(), [*target.parts[1:], *parts]) if target.is_absolute() else (done, [*target.parts, *parts])
+            target = here.readlink()
+            done, parts = (
+                (Path(), [*target.parts[1:], *parts]) if target.is_absolute() else (done, [*target.parts, *parts])
+            )
         else:
             done /= part
     return done

@@ -28,4 +28,6 @@ def build_own() -> None:
 
 def dockerfile() -> str:
     """Return what the page says, as one file."""
-    return "\n".join(re.findall(r"^```dockerfile\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
+    return "\n".join(
+        re.findall(r"^```dockerfile\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    )

@@ -20,7 +20,10 @@ class Part(NamedTuple):
 
 def table(root: Path, base: Path) -> str:
     """Return a table of the parts, and of the base that the image does without."""
-    rows = [f"| {part.name} | {megabytes(size(root, part.paths))} | {megabytes(packed(root, part.paths))} |" for part in parts(root)]
+    rows = [
+        f"| {part.name} | {megabytes(size(root, part.paths))} | {megabytes(packed(root, part.paths))} |"
+        for part in parts(root)
+    ]
     every = walk(root)[0]
     rows.append(f"| all | {megabytes(size(root, every))} | {megabytes(packed(root, every))} |")
     others = walk(base)[0]
@@ -44,7 +47,10 @@ def parts(root: Path) -> list[Part]:
     take("bytecode of the packages", (path for path in bytecode if path.is_relative_to(ENVIRONMENT)))
     take("bytecode of Python", bytecode)
     for name in ("botocore", "zstandard", "_awscrt"):
-        take(f"the package {name.strip('_')}", (path for path in rest if any(part.startswith(name) for part in path.parts)))
+        take(
+            f"the package {name.strip('_')}",
+            (path for path in rest if any(part.startswith(name) for part in path.parts)),
+        )
     take("the other Python packages", (path for path in rest if path.is_relative_to(ENVIRONMENT)))
     take("Python", (path for path in rest if path.is_relative_to("usr/local")))
     take("Debian's libraries, certificates, tini", list(rest))

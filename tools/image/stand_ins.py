@@ -1,6 +1,6 @@
 """Own the stand-ins for the images that the Dockerfile builds upon, where no registry can be asked for them.
 
-They bear the names of the real ones, so that the Dockerfile stays as it is. Their system and their Python are Debian's own,
+They bear the names of the real ones, so that the Dockerfile stays as it is. Their system and their Python are Debian's,
 brought to the places where the real ones have them; Go is the machine's.
 """
 
@@ -32,7 +32,9 @@ LIBRARIES = (
     "tzdata",
     "zlib1g",
 )
-PYTHON_PACKAGES = "python3.{minor}-minimal libpython3.{minor}-minimal libpython3.{minor}-stdlib python3.{minor}-venv python3-pip-whl"
+PYTHON_PACKAGES = (
+    "python3.{minor}-minimal libpython3.{minor}-minimal libpython3.{minor}-stdlib python3.{minor}-venv python3-pip-whl"
+)
 MINOR_VERSION = {"trixie": 13}
 """Which Python each version of Debian has, after `3.`."""
 
@@ -60,7 +62,14 @@ def make() -> None:
         archive = Path(folder, "system.tar")
         bootstrap(python, archive)
         commit("scratch", python, fingerprint, archive=archive)
-    commit(python, go, fingerprint, GOPATH="/go", GOTOOLCHAIN="local", PATH="/usr/local/go/bin:/usr/local/bin:/usr/bin:/bin")
+    commit(
+        python,
+        go,
+        fingerprint,
+        GOPATH="/go",
+        GOTOOLCHAIN="local",
+        PATH="/usr/local/go/bin:/usr/local/bin:/usr/bin:/bin",
+    )
 
 
 def python_image() -> str:

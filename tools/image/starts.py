@@ -8,7 +8,7 @@ from tools.image.build import NAME
 from tools.image.containers import environment, sandboxed
 from tools.image.own import OWN_NAME
 
-RUNS = 15
+RUNS = 30
 PYTHON = "/opt/cmp-core/bin/python"
 COMMAND = "/opt/cmp-core/bin/cmp-core"
 COMMANDS: Mapping[str, Sequence[str]] = {
