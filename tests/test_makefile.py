@@ -83,7 +83,10 @@ def test_a_folder_that_was_moved_gives_up_its_environment(checkout: Path) -> Non
 
 def test_every_script_and_file_that_a_recipe_names_is_there() -> None:
     """A renamed script would otherwise be noticed only by whoever needs its target."""
-    scripts = [f"tools/{name}.py" for name in re.findall(r"tools[/.](?!py\b)(\w+)", MAKEFILE)]
+    names = re.findall(r"tools[/.](?!py\b)(\w+)", MAKEFILE)
+    scripts = [
+        f"tools/{name}/__main__.py" if (ROOT / "tools" / name).is_dir() else f"tools/{name}.py" for name in names
+    ]
     files = re.findall(r"requirements/[a-z]+\.(?:in|txt)|\.hadolint\.yaml", MAKEFILE)
 
     assert scripts
