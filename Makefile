@@ -11,7 +11,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv
 DOCS := .cache/docs/bin
 BENCHMARK := .cache/benchmark
-CODE := cmp_core backends examples tests tools benchmarks
+CODE := cmp_core backends examples image tests tools benchmarks
 PROJECTS := pyproject.toml $(wildcard backends/*/pyproject.toml examples/backend-*/pyproject.toml)
 OWN := cmp-core cmp-backend-s3 cmp-backend-tarball cmp-backend-multi cmp-backend-helm cmp-backend-fsspec cmp-backend-local
 
@@ -69,8 +69,8 @@ demo-environments: .venv/installed ## The same with the parameters of one enviro
 check: check-format lint types arrows docs dockerfile workflows test ## Everything that must hold before a change is done
 
 .PHONY: test
-test: .venv/installed ## Run the tests but for `make e2e` and `make e2e-argocd`; ARGS="-k name" chooses some, ARGS="-n 0" runs them in one process
-	@$(BIN)/pytest -q -n $(TEST_WORKERS) -m "not e2e and not argocd" $(ARGS) || { echo "make test failed: run one test alone with make test ARGS='-n 0 -k NAME'" >&2; exit 1; }
+test: .venv/installed ## Run the tests but for `make e2e`, `make e2e-argocd` and `make image`; ARGS="-k name" chooses some, ARGS="-n 0" runs them in one process
+	@$(BIN)/pytest -q -n $(TEST_WORKERS) -m "not e2e and not argocd and not image" $(ARGS) || { echo "make test failed: run one test alone with make test ARGS='-n 0 -k NAME'" >&2; exit 1; }
 
 .PHONY: check-format
 check-format: .venv/installed
@@ -153,6 +153,11 @@ argocd-demo: .venv/installed ## Show on it what changes and faults in S3 lead to
 .PHONY: argocd-down
 argocd-down: .venv/installed ## End it
 	@$(BIN)/python -m tools.live_argocd down
+
+.PHONY: image
+image: .venv/installed ## Build the image without Docker and a registry, look at it, and run the contract's tests inside; as root
+	@$(BIN)/python -m tools.binaries argocd versitygw
+	@$(BIN)/python -m tools.image $(ARGS) || { echo "make image failed: $(BIN)/python -m tools.image --help lists its steps" >&2; exit 1; }
 
 .PHONY: benchmark
 benchmark: .venv/installed $(BENCHMARK)/installed ## Measure, and write the figures to docs/explanation/performance.md

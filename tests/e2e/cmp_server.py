@@ -36,6 +36,7 @@ class CmpServer:
         work: Where it unpacks repositories, a folder for each request.
         temporary: The sidecar's `/tmp`, with the state folder of cmp-core in it.
         log_file: What it writes to stdout and stderr.
+        standing: Further processes that are there for as long as the server: a container's process 1, for instance.
     """
 
     pid: int
@@ -45,6 +46,7 @@ class CmpServer:
     work: Path
     temporary: Path
     log_file: Path
+    standing: frozenset[int] = frozenset()
 
     @property
     def state(self) -> Path:
@@ -67,7 +69,8 @@ class CmpServer:
 
     def started_processes(self) -> list[int]:
         """Return every process that the server has started and that is still there, zombies too."""
-        return [pid for pid in _pids() if pid not in {self.pid, self.session} and self._has_started(pid)]
+        own = {self.pid, self.session, *self.standing}
+        return [pid for pid in _pids() if pid not in own and self._has_started(pid)]
 
     def has_settled(self) -> bool:
         """Tell whether no process and no work folder is left."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import boto3
 import pytest
-from e2e import cmp_client, cmp_server
+from e2e import cmp_client, cmp_server, image_sandbox
 from e2e.contract import TRIGGER, Checkout, Plugin, StartPlugin
 from e2e_support import ACCESS_KEY, SECRET_KEY, S3Server
 
@@ -109,8 +109,12 @@ def cmp_messages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
 
 @pytest.fixture(scope="session")
 def start_plugin(tool: Find, versitygw_endpoint: str, cmp_messages: Mapping[str, Any]) -> StartPlugin:
-    """A function that runs the genuine server with a sidecar's variables and a plugin file of ours."""
+    """A function that runs the genuine server with a sidecar's variables and a plugin file of ours.
+
+    `make image` has it run in the image, which brings its own command.
+    """
     program = tool("argocd")
+    image = image_sandbox.image_under_test()
     s3_variables = S3Server(versitygw_endpoint, None).variables
 
     @contextmanager
@@ -118,8 +122,13 @@ def start_plugin(tool: Find, versitygw_endpoint: str, cmp_messages: Mapping[str,
         *, plugin: Path = cmp_server.PLUGIN, command: Path = cmp_server.COMMAND, **variables: str
     ) -> Iterator[Plugin]:
         text = plugin.read_text(encoding="utf-8")
+        sidecar = (
+            image_sandbox.run(image, program, s3_variables | variables, text)
+            if image
+            else cmp_server.run(program, s3_variables | variables, plugin=text, command=command)
+        )
         with (
-            cmp_server.run(program, s3_variables | variables, plugin=text, command=command) as server,
+            sidecar as server,
             cmp_client.connect(server.socket, cmp_messages) as client,
         ):
             yield Plugin(server, client)

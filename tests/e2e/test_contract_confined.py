@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
-from e2e import cmp_client, confinement
+from e2e import cmp_client, confinement, image_sandbox
 from e2e.cmp_client import Application
 from e2e.cmp_server import wait_until
 from e2e.conftest import give_up
@@ -28,11 +28,12 @@ ROUND = ("manifests", "gone", "matched", "error", "gone", "matched", "announced"
 def confined(tool: Callable[[str], Path], versitygw_endpoint: str, cmp_messages: Mapping[str, Any]) -> Iterator[Plugin]:
     """A confined server; without root and user namespaces the test is skipped, and fails where CI=true."""
     program = tool("argocd")
-    if reason := confinement.why_impossible():
+    image = image_sandbox.image_under_test()
+    if not image and (reason := confinement.why_impossible()):
         give_up(reason)
     variables = S3Server(versitygw_endpoint, None).variables
     with (
-        confinement.run(program, variables) as server,
+        image_sandbox.run(image, program, variables) if image else confinement.run(program, variables) as server,
         cmp_client.connect(server.socket, cmp_messages) as client,
     ):
         yield Plugin(server, client)
@@ -52,6 +53,7 @@ def test_the_server_is_confined(confined: Plugin) -> None:
     assert writable == {"/tmp", "/home/argocd/cmp-server/plugins", "/proc", "/dev/null", "/dev/urandom"}  # noqa: S108  # the place that Kubernetes mounts
 
 
+@pytest.mark.image
 def test_a_read_only_root_is_enough(confined: Plugin, checkout: Checkout, s3: S3Server) -> None:
     """Manifests, parameters and errors come out as elsewhere, and /tmp keeps the state folder and nothing else."""
     s3.put({f"apps/demo/{name}.yaml": config_map(name) for name in ("a", "b")})
@@ -72,6 +74,7 @@ def test_a_read_only_root_is_enough(confined: Plugin, checkout: Checkout, s3: S3
     assert confined.server.state.stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.image
 def test_after_many_requests_nothing_is_left(confined: Plugin, checkout: Checkout, s3: S3Server) -> None:
     """After 200 requests of every kind and end no process, no zombie and no file of theirs is there.
 

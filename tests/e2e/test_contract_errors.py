@@ -72,6 +72,7 @@ def noisy_command(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return command
 
 
+@pytest.mark.image
 @pytest.mark.parametrize(
     ("trigger", "text"),
     [
@@ -121,6 +122,7 @@ def test_the_user_reads_what_is_wrong_and_what_to_do(
     assert without_places(error.text, s3.endpoint) == text
 
 
+@pytest.mark.image
 def test_every_line_names_the_request(plugin: Plugin, checkout: Checkout, s3: S3Server) -> None:
     """The id in the text that the user reads is the one in the sidecar's log, of `init` and of `generate`."""
     s3.put({"apps/demo/a.yaml": b"kind: [\n"})
@@ -160,6 +162,7 @@ def test_many_mistakes_are_told_at_once_and_briefly(plugin: Plugin, checkout: Ch
     assert len(error.text.encode()) < 4096 + 200
 
 
+@pytest.mark.image
 def test_no_secret_is_shown(start_plugin: StartPlugin, checkout: Checkout, s3: S3Server) -> None:
     """What authors write into the wrong place, and what the sidecar holds, stays out of the text and of the log."""
     token = "FwoGZXIvYXdzEXAMPLE" * 8
@@ -178,6 +181,7 @@ def test_no_secret_is_shown(start_plugin: StartPlugin, checkout: Checkout, s3: S
     assert "[redacted]" in errors[0].text
 
 
+@pytest.mark.image
 def test_debug_tells_everything_without_breaking_anything(
     start_plugin: StartPlugin, checkout: Checkout, s3: S3Server
 ) -> None:

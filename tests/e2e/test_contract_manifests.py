@@ -13,6 +13,7 @@ from tools.binaries import ARGO_CD_VERSION
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.image
 def test_the_server_is_the_genuine_one(plugin: Plugin) -> None:
     """The tests run the version that `make tools` builds and the documentation names."""
     versions = [line["version"] for line in plugin.server.log() if "version" in line]
@@ -20,6 +21,7 @@ def test_the_server_is_the_genuine_one(plugin: Plugin) -> None:
     assert versions[0].startswith(f"v{ARGO_CD_VERSION}+")
 
 
+@pytest.mark.image
 def test_documents_of_many_files_arrive_in_order(plugin: Plugin, checkout: Checkout, s3: S3Server) -> None:
     """YAML of several documents comes out object by object, by path; comments and empty documents are no objects."""
     s3.put(
@@ -35,6 +37,7 @@ def test_documents_of_many_files_arrive_in_order(plugin: Plugin, checkout: Check
     assert objects(manifests) == [manifest(name) for name in ("a", "b1", "b2", "c")]
 
 
+@pytest.mark.image
 def test_json_arrives(plugin: Plugin, checkout: Checkout, s3: S3Server) -> None:
     """An object in a JSON file, and several one after the other, arrive like those in YAML files."""
     s3.put(
@@ -87,6 +90,7 @@ def test_what_go_loses_without_a_word_arrives(plugin: Plugin, checkout: Checkout
     assert objects(manifests) == [manifest(name) for name in ("a", "b", "c", "d")]
 
 
+@pytest.mark.image
 def test_a_thousand_objects_arrive(plugin: Plugin, checkout: Checkout, s3: S3Server) -> None:
     """1,000 manifests in 1,000 objects of S3 arrive, each once."""
     s3.put({f"apps/demo/{n:04}.yaml": config_map(f"n{n:04}") for n in range(1000)})
@@ -112,6 +116,7 @@ def test_thirty_megabytes_arrive(start_plugin: StartPlugin, checkout: Checkout, 
     ]
 
 
+@pytest.mark.image
 @pytest.mark.parametrize("path", ["apps/demo", "deeply/nested/folder of its own/ünïcode", "."])
 def test_the_application_lies_anywhere_in_the_repository(
     plugin: Plugin, checkout: Checkout, s3: S3Server, path: str
@@ -127,6 +132,7 @@ def test_the_application_lies_anywhere_in_the_repository(
     assert names(manifests) == ["a"]
 
 
+@pytest.mark.image
 def test_an_empty_prefix_is_an_error(plugin: Plugin, checkout: Checkout, s3: S3Server) -> None:
     """Nothing under the prefix is never a success, which Argo CD would keep and prune by."""
     s3.put({"apps/demo-app/a.yaml": config_map("a")})
@@ -157,6 +163,7 @@ def test_one_bad_manifest_among_good_ones_is_an_error(plugin: Plugin, checkout: 
     assert "9.yaml:" in error.text
 
 
+@pytest.mark.image
 def test_a_change_in_s3_is_in_the_next_answer(plugin: Plugin, checkout: Checkout, s3: S3Server) -> None:
     """Nothing of an earlier request is given again: neither what was in the store nor what `init` had left."""
     s3.put({"apps/demo/a.yaml": config_map("a", state="old")})
@@ -171,6 +178,7 @@ def test_a_change_in_s3_is_in_the_next_answer(plugin: Plugin, checkout: Checkout
     )
 
 
+@pytest.mark.image
 def test_the_work_folder_is_gone_afterwards(plugin: Plugin, checkout: Checkout, s3: S3Server) -> None:
     """Neither a success nor a failure leaves anything, and both commands run where the repository was unpacked."""
     s3.put({"apps/demo/a.yaml": config_map("a")})

@@ -33,6 +33,7 @@ def with_parameters(text: str | None) -> Entries:
     return entries if text is None else [*entries, ("ARGOCD_APP_PARAMETERS", text)]
 
 
+@pytest.mark.image
 def test_announcements_are_what_argo_cds_decoder_reads(plugin: Plugin, checkout: Checkout) -> None:
     """Every parameter that we announce arrives, field by field, through Argo CD's own types."""
     checkout.write({"s3-source.yaml": "bucket: test-bucket\npath: apps/demo\nexclude: ['*.txt', values.yaml]\n"})
@@ -71,6 +72,7 @@ def test_announcements_of_a_broken_trigger_file_are_an_error(plugin: Plugin, che
     )
 
 
+@pytest.mark.image
 def test_what_is_announced_can_be_sent_back(plugin: Plugin, checkout: Checkout, objects_of_two: None) -> None:
     """Somebody who presses Save in the user interface without a change gets the same manifests."""
     checkout.write({"s3-source.yaml": "bucket: test-bucket\npath: apps/demo\nexclude: [values.yaml]\n"})
@@ -112,6 +114,7 @@ def test_an_application_that_names_no_plugin_gets_its_manifests(
     assert names(manifests) == ["other"]
 
 
+@pytest.mark.image
 @pytest.mark.parametrize(
     ("application", "found"),
     [
