@@ -18,8 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent
 GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").iterdir())
 ACTIONS = sorted((GITHUB / "actions").glob("*/action.yaml"))
-PROMISED = {"image"}
-"""A target that is on its way into the Makefile."""
 WRITES = {
     "codeql.yaml analyze": {"security-events"},
     "dependencies.yaml propose": {"contents", "pull-requests"},
@@ -155,7 +153,7 @@ def test_no_checkout_leaves_its_token_behind() -> None:
 def test_every_target_that_a_workflow_makes_exists() -> None:
     """A renamed target would otherwise be noticed only there."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([.\w/-]+):", makefile, re.MULTILINE)) | PROMISED
+    targets = set(re.findall(r"^([.\w/-]+):", makefile, re.MULTILINE))
 
     made = {
         target
@@ -168,13 +166,16 @@ def test_every_target_that_a_workflow_makes_exists() -> None:
 
 
 def test_every_tool_that_a_workflow_runs_exists() -> None:
-    """As modules of tools/; `tools.image` is on its way."""
+    """As modules or packages of tools/."""
     run = "\n".join(step.get("run", "") for _, step in steps())
 
-    modules = set(re.findall(r"-m tools\.(\w+)", run)) - {"image"}
+    modules = set(re.findall(r"-m tools\.(\w+)", run))
 
-    assert {"binaries", "release"} <= modules
-    assert [name for name in modules if not (ROOT / "tools" / f"{name}.py").is_file()] == []
+    tools = ROOT / "tools"
+    assert {"binaries", "image", "release"} <= modules
+    assert [
+        name for name in modules if not ((tools / f"{name}.py").is_file() or (tools / name / "__main__.py").is_file())
+    ] == []
 
 
 def test_the_tests_run_with_every_python_that_is_declared() -> None:
