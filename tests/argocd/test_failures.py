@@ -98,7 +98,7 @@ def test_an_error_shows_our_text_and_deletes_nothing(new_stage: NewStage, report
     stage.application.refresh("hard")
     stage.arrives("v2")
 
-    report.tell("S3 mended; hard refresh", "Synced", time.monotonic() - began)
+    report.tell("… and mended; hard refresh", "Synced, with what S3 holds now", time.monotonic() - began)
     assert stage.application.error() == ""
 
 

@@ -21,7 +21,7 @@ TEXT = (
 
 def test_s3_that_is_down_shows_our_text_and_deletes_nothing(outages: Outages, report: Report) -> None:
     """The Application says so with our text, short and whole, and everything lives on."""
-    for outage in outages:
+    for outage, settings in zip(outages, ("the settings of deploy/", "Argo CD's defaults"), strict=True):
         endpoint, bucket = outage.stage.installation.storage.endpoint, outage.stage.bucket
         assert outage.told
         assert (outage.told.code, without_tries(outage.told.text)) == (
@@ -31,9 +31,8 @@ def test_s3_that_is_down_shows_our_text_and_deletes_nothing(outages: Outages, re
         assert len(outage.error) < 1200
         assert outage.meanwhile == outage.before
         assert set(outage.before) == set(EVERYTHING)
-        report.tell(
-            "S3 down; hard refresh", "Unknown, with our text (exit code 75); nothing is deleted", outage.seconds
-        )
+        did = "Unknown, with our text (exit code 75); nothing is deleted"
+        report.tell(f"S3 down; {settings}; hard refresh", did, outage.seconds)
 
 
 def without_tries(text: str) -> str:
@@ -77,4 +76,4 @@ def test_it_does_not_heal_by_itself_without_these_settings(outages: Outages, rep
     application.refresh("hard")
     outage.stage.arrives("v2")
 
-    report.tell("hard refresh", "Synced", time.monotonic() - began)
+    report.tell("then a hard refresh", "Synced", time.monotonic() - began)
