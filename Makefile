@@ -135,7 +135,7 @@ test-s3-localstack test-s3-versitygw: test-s3-%: .venv/installed
 e2e-argocd: .venv/installed ## Run the tests on a whole Argo CD of plain processes: a few minutes
 	@$(BIN)/python -m tools.live_argocd prepare
 	@mkdir -p .cache/argocd
-	@CI=true $(BIN)/pytest -q -n 0 -m argocd --basetemp=.cache/argocd/tests tests/argocd $(ARGS) || { \
+	@CI=true $(BIN)/pytest -q -s -n 0 -m argocd --basetemp=.cache/argocd/tests tests/argocd $(ARGS) || { \
 		echo "make e2e-argocd failed: the logs of all servers lie below .cache/argocd/tests, each *.log" >&2; exit 1; }
 
 .PHONY: argocd-page
