@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from e2e_support import S3Server
 
 from tools import argo_cd_manifests, binaries, kind_bucket
 from tools.demo import serve_s3
@@ -117,6 +118,7 @@ def test_the_bucket_is_filled_changed_and_emptied(capsys: pytest.CaptureFixture[
     (changed / "service.yaml").write_text("changed", encoding="utf-8")
     with serve_s3() as endpoint:
         client = kind_bucket.connect(endpoint)
+        S3Server(endpoint, client).clear()  # the servers of one process share their buckets
 
         kind_bucket.main(["--endpoint", endpoint, "upload", str(QUICKSTART / "objects")])
         kind_bucket.main(["--endpoint", endpoint, "upload", str(changed)])

@@ -19,9 +19,10 @@ import yaml
 from e2e import kind_programs
 from e2e.conformance import conform
 from e2e.conftest import Find, give_up
+from e2e_support import S3Server
 from pod_security import violations
 
-from tools import argo_cd_manifests, binaries, kubernetes_schemas
+from tools import argo_cd_manifests, binaries, kind_bucket, kubernetes_schemas
 from tools.demo import serve_s3
 from tools.processes import free_port, serve
 from tools.versitygw import accepts
@@ -47,8 +48,9 @@ class Result(NamedTuple):
 
 @pytest.fixture
 def endpoint() -> Iterator[str]:
-    """The URL of an S3 server that takes any key, as LocalStack does: moto."""
+    """The URL of an empty S3 server that takes any key, as LocalStack does: moto, whose servers share their buckets."""
     with serve_s3() as url:
+        S3Server(url, kind_bucket.connect(url)).clear()
         yield url
 
 
