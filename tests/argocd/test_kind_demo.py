@@ -43,13 +43,16 @@ case "$*" in
   "-n localstack "*) exit 0 ;;
   "-n argocd "*) shift 2; set -- -n {namespace} "$@" ;;
 esac
-{kubectl} --kubeconfig '{kubeconfig}' "$@" | sed 's/^\\(Synced\\|OutOfSync\\) Progressing$/\\1 Healthy/'
+'{kubectl}' --kubeconfig '{kubeconfig}' "$@" | sed 's/^\\(Synced\\|OutOfSync\\) Progressing$/\\1 Healthy/'
 exit "${{PIPESTATUS[0]}}"
 """
 KIND_PROGRAM = """#!/bin/sh
 case $1 in version) echo {version} ;; get) echo cmp-core ;; esac
 """
-PYTHON = """#!{python}
+PYTHON = """#!/bin/sh
+exec '{python}' '{folder}/bucket.py' "$@"
+"""
+BUCKET = """\
 import sys
 from tools import kind_bucket, versitygw
 kind_bucket.ACCESS_KEY, kind_bucket.SECRET_KEY = versitygw.ACCESS_KEY, versitygw.SECRET_KEY
@@ -66,7 +69,8 @@ def write_programs(folder: Path, kubernetes: Kubernetes) -> None:
         "kubectl": KUBECTL.format(
             folder=folder, namespace=NAMESPACE, kubectl=kubectl, kubeconfig=kubernetes.kubeconfig
         ),
-        "python": PYTHON.format(python=sys.executable),
+        "python": PYTHON.format(python=sys.executable, folder=folder),
+        "bucket.py": BUCKET,
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -6,6 +6,7 @@ and have to get as far as the connection.
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -73,7 +74,10 @@ DOCKER = """#!/bin/sh
 # Docker is not here; what it builds has to be there.
 [ "$1" = push ] || [ -f "$(eval echo "\\${$#}")/Dockerfile" ]
 """
-VERIFIER = """#!{python}
+RUN_PYTHON = """#!/bin/sh
+exec {python} {program} "$@"
+"""
+VERIFIER = """\
 # cosign and the GitHub CLI, which ask services that are not here: they read their options; what they verify is there.
 import hashlib
 import sys
@@ -104,7 +108,7 @@ VERIFIERS = {
     "gh release download": {"--repo"},
 }
 """The commands of cosign and of the GitHub CLI that the documentation shows, with their options."""
-PIP = """#!{python}
+PIP = """\
 # pip, which installs nothing; what it is told to install is what this repository, or a program of its tests, is called.
 import sys
 from pathlib import Path
@@ -118,6 +122,11 @@ for word in sys.argv[2:]:
     requirement = Requirement(word)
     assert requirement.extras <= extras[requirement.name], word
 """
+
+
+def quote(path: str | Path) -> str:
+    """Return a path as a shell takes it, whatever is in it."""
+    return shlex.quote(str(path))
 
 
 def extras_of_distributions() -> dict[str, set[str]]:
@@ -137,17 +146,23 @@ def programs(tool: Find, tmp_path: Path) -> Path:
     folder = tmp_path / "programs"
     folder.mkdir()
     make = shutil.which("make") or give_up("make is not here")
-    log = tmp_path / "container.log"
+    log = quote(tmp_path / "container.log")
     scripts = {
-        "argocd": CONNECTS.format(name="argocd", program=tool("argocd"), log=log),
-        "aws": CLOUD.format(program=AWS),
-        "cosign": VERIFIER.format(python=sys.executable, options=VERIFIERS),
+        "argocd": CONNECTS.format(name="argocd", program=quote(tool("argocd")), log=log),
+        "aws": CLOUD.format(program=quote(AWS)),
         "docker": DOCKER,
-        "gh": VERIFIER.format(python=sys.executable, options=VERIFIERS),
-        "kubectl": CONNECTS.format(name="kubectl", program=tool("kubectl"), log=log),
-        "make": MAKE.format(make=make, root=ROOT),
-        "pip": PIP.format(python=sys.executable, extras=extras_of_distributions()),
+        "kubectl": CONNECTS.format(name="kubectl", program=quote(tool("kubectl")), log=log),
+        "make": MAKE.format(make=quote(make), root=quote(ROOT)),
     }
+    in_python = {
+        "cosign": VERIFIER.format(options=VERIFIERS),
+        "gh": VERIFIER.format(options=VERIFIERS),
+        "pip": PIP.format(extras=extras_of_distributions()),
+    }
+    (tmp_path / "python").mkdir()
+    for name, text in in_python.items():
+        (tmp_path / "python" / name).write_text(text, encoding="utf-8")
+        scripts[name] = RUN_PYTHON.format(python=quote(sys.executable), program=quote(tmp_path / "python" / name))
     for name, text in scripts.items():
         (folder / name).write_text(text, encoding="utf-8")
         (folder / name).chmod(0o755)
