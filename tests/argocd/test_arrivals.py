@@ -120,5 +120,8 @@ def test_a_parameter_that_is_set_back_deploys_what_was_kept(new_stage: NewStage,
     seconds = stage.arrives("v1")
 
     report.tell("the parameter set back, after S3 had changed there", "what was kept from before is deployed", seconds)
+    assert stage.application.value() == "v1"
+
     stage.application.refresh("hard")
     stage.arrives("v3")
+    assert stage.application.value() == "v3"
