@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tools import versitygw
-from tools.processes import free_port, inherited_environment, serve
+from tools.processes import accepts, free_port, inherited_environment, serve
 
 START_SECONDS = 60
 
@@ -34,5 +34,5 @@ def run_server(folder: Path) -> Iterator[Server]:
         return
     port = free_port()
     command: list[str | Path] = [Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", str(port)]
-    with serve(command, inherited_environment(), folder, lambda: versitygw.accepts(port), seconds=START_SECONDS):
+    with serve(command, inherited_environment(), folder, lambda: accepts(port), seconds=START_SECONDS):
         yield Server("moto, which takes most of the time itself", f"http://127.0.0.1:{port}")

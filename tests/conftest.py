@@ -6,11 +6,12 @@ import site
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
-from e2e_support import ACCESS_KEY, SECRET_KEY, S3Server, Sidecar
+from e2e_support import S3Server, Sidecar
 from host_support import FakeSite
 from moto.server import ThreadedMotoServer
+
+from tools import buckets
 
 
 def pytest_configure() -> None:
@@ -34,13 +35,7 @@ def s3_endpoint() -> Iterator[str]:
 @pytest.fixture
 def s3(s3_endpoint: str) -> S3Server:
     """An empty S3 server."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=s3_endpoint,
-        region_name="us-east-1",
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-    )
+    client = buckets.connect(s3_endpoint)
     server = S3Server(s3_endpoint, client)
     server.clear()
     return server

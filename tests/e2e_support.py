@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tools import buckets
 from tools.versitygw import ACCESS_KEY, SECRET_KEY
 
 __all__ = ["ACCESS_KEY", "COMMAND", "SECRET_KEY", "S3Server", "Sidecar"]
@@ -26,27 +27,16 @@ class S3Server:
     @property
     def variables(self) -> dict[str, str]:
         """The variables with which a sidecar reads from this server."""
-        return {
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-            "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        return buckets.sidecar_variables(self.endpoint)
 
-    def put(self, objects: Mapping[str, bytes], bucket: str = "test-bucket") -> None:
+    def put(self, objects: Mapping[str, bytes], bucket: str = buckets.BUCKET) -> None:
         """Make the bucket if need be and put the objects into it."""
-        if bucket not in {found["Name"] for found in self.client.list_buckets()["Buckets"]}:
-            self.client.create_bucket(Bucket=bucket)
-        for key, body in objects.items():
-            self.client.put_object(Bucket=bucket, Key=key, Body=body)
+        buckets.upload(self.client, objects, bucket)
 
     def clear(self) -> None:
         """Delete everything."""
         for bucket in self.client.list_buckets()["Buckets"]:
-            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"])
-            for item in (item for page in pages for item in page.get("Contents", [])):
-                self.client.delete_object(Bucket=bucket["Name"], Key=item["Key"])
+            buckets.empty(self.client, bucket["Name"])
             self.client.delete_bucket(Bucket=bucket["Name"])
 
 

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from pod_security import violations
 
 from cmp_core.settings import Settings
 from tools.binaries import ARGO_CD_VERSION
+from tools.release import read_project
 
 DEPLOY = ROOT / "deploy"
 COMPONENTS = DEPLOY / "components"
@@ -93,7 +93,7 @@ def test_the_overlays_build_upon_the_version_that_is_tested() -> None:
 
 def test_the_image_is_of_this_version() -> None:
     """The sidecar's tag is the version in pyproject.toml."""
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    version = read_project(ROOT)["version"]
 
     assert sidecar_of("sidecar")["image"] == f"registry.example.com/cmp-core:{version}"
     for overlay in OVERLAYS:

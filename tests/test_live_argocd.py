@@ -12,9 +12,8 @@ from tools.binaries import ROOT
 from tools.live_argocd import deployed, page
 from tools.live_argocd.background import find
 from tools.live_argocd.repository import Repository
-from tools.live_argocd.server import Server, ServerError, wait_until
-from tools.processes import free_port, inherited_environment
-from tools.versitygw import accepts
+from tools.live_argocd.server import Server, ServerError
+from tools.processes import accepts, free_port, inherited_environment, wait_until
 
 MakeServer = Callable[..., tuple[Server, int]]
 LISTEN = (
@@ -98,7 +97,7 @@ def test_a_server_does_not_outlive_a_starter_that_is_killed(tmp_path: Path) -> N
     port, listening = free_port(), ["-c", LISTEN.format("pass")]
     code = (
         "import os, pathlib, sys, time; from tools.live_argocd.server import Server; "
-        f"from tools.versitygw import accepts; folder = pathlib.Path({str(tmp_path)!r}); "
+        f"from tools.processes import accepts; folder = pathlib.Path({str(tmp_path)!r}); "
         f"command = [sys.executable, *{listening!r}, {str(port)!r}]; "
         f"s = Server('small', command, dict(os.environ), folder, lambda: accepts({port})); "
         "s.start(); print(s.pid, flush=True); time.sleep(60)"

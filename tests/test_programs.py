@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from cmp_core.deadline import Deadline
 from cmp_core.environment import BuildEnvironment
 from cmp_core.errors import BackendError, DeadlineExceededError, LimitExceededError
 from cmp_core.programs import MOST_SAID, Output, find_program, run_program
+from tools.processes import wait_until
 
 SHELL = Path("/bin/sh")
 
@@ -47,14 +47,9 @@ def run(script: str, folder: Path, *, seconds: float = 30, most_bytes: int = 100
     )
 
 
-def becomes_true(condition: Callable[[], bool], seconds: float = 20) -> bool:
+def becomes_true(condition: Callable[[], bool]) -> bool:
     """Wait until a condition holds, and tell whether it does in time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
+    return wait_until(condition, 20, pause=0.02)
 
 
 def processes_with(variable: str) -> list[int]:

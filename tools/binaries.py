@@ -109,6 +109,11 @@ def build(name: str) -> Path | None:
     return program
 
 
+def require(name: str) -> Path:
+    """Return the program, built if need be; end the process with the remedy where there is no Go to build it."""
+    return build(name) or sys.exit(f"{name} is built with Go, which is not here: install Go 1.25 or later")
+
+
 def _program(name: str) -> Path:
     """Return where the program lies; the folder's name says what it is made of."""
     return cache_folder() / "tools" / f"{name}-{_fingerprint(TOOLS[name])}" / name

@@ -13,8 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tools import binaries
-from tools.processes import cache_folder, free_port, inherited_environment, serve, tell
-from tools.versitygw import accepts
+from tools.processes import accepts, cache_folder, free_port, inherited_environment, serve, tell
 
 AZURITE = Path(__file__).resolve().parent / "azurite"
 ACCOUNT = "teststore"
@@ -66,9 +65,7 @@ def install_azurite() -> Path | None:
 @contextmanager
 def run_gcs(folder: Path) -> Iterator[str]:
     """Run fake-gcs-server on a free port of the loopback interface with nothing in it, and give its address."""
-    program = binaries.build("fake-gcs-server")
-    if not program:
-        sys.exit("fake-gcs-server is built with Go, which is not here: install Go 1.25 or later")
+    program = binaries.require("fake-gcs-server")
     port = free_port()
     options = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-backend", "memory", "-log-level", "error"]
     with serve([program, *options], inherited_environment(), folder, lambda: accepts(port), seconds=START_SECONDS):

@@ -13,6 +13,8 @@ import yaml
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tools.buckets import keys, make_bucket
+
 TRIGGER_FILE = Path(__file__).resolve().parent.parent / "examples" / "quickstart" / "app" / "s3-source.yaml"
 ACCESS_KEY = SECRET_KEY = "test"  # noqa: S105  # LocalStack's usual key; it takes any
 
@@ -63,9 +65,7 @@ def upload(client: Any, folder: Path) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     if not files:
         sys.exit(f"{folder} holds no file to upload: name a folder of manifests")
-    buckets = [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
-    if place.bucket not in buckets:
-        client.create_bucket(Bucket=place.bucket)
+    make_bucket(client, place.bucket)
     for path in files:
         key = place.prefix + path.relative_to(folder).as_posix()
         client.put_object(Bucket=place.bucket, Key=key, Body=path.read_bytes())
@@ -75,10 +75,9 @@ def upload(client: Any, folder: Path) -> None:
 def empty(client: Any) -> None:
     """Delete every object below the prefix."""
     place = read_place()
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.prefix):
-        for found in page.get("Contents", ()):
-            client.delete_object(Bucket=place.bucket, Key=found["Key"])
-            print(f"deleted s3://{place.bucket}/{found['Key']}")
+    for key in keys(client, place.bucket, place.prefix):
+        client.delete_object(Bucket=place.bucket, Key=key)
+        print(f"deleted s3://{place.bucket}/{key}")
 
 
 def read_place() -> Place:

@@ -8,13 +8,11 @@ import hashlib
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.processes import cache_folder, free_port, inherited_environment, serve, tell
+from tools.processes import cache_folder, free_port, inherited_environment, responds, serve, tell
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements" / "localstack.txt"
 START_SECONDS = 120
@@ -70,9 +68,4 @@ def environment(port: int, folder: Path) -> dict[str, str]:
 
 def is_healthy(port: int) -> bool:
     """Tell whether LocalStack answers on the port, past any proxy."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"http://127.0.0.1:{port}/_localstack/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+    return responds(f"http://127.0.0.1:{port}/_localstack/health")

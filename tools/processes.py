@@ -1,4 +1,4 @@
-"""Own the servers that tools run beside themselves: a port for each, the wait until it answers, and its end."""
+"""Own the servers that run beside tools and tests: a port for each, the wait until it answers, and its end."""
 
 import os
 import signal
@@ -6,8 +6,9 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 STOP_SECONDS = 20
@@ -57,6 +58,53 @@ def serve(
         yield
     finally:
         _stop(process)
+
+
+def accepts(address: int | Path) -> bool:
+    """Tell whether somebody accepts connections on a port of the loopback interface, or on a socket in a folder."""
+    with socket.socket(socket.AF_UNIX if isinstance(address, Path) else socket.AF_INET) as client:
+        return client.connect_ex(str(address) if isinstance(address, Path) else ("127.0.0.1", address)) == 0
+
+
+def responds(url: str) -> bool:
+    """Tell whether a server of ours answers a GET request with success, past any proxy."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def wait_until(condition: Callable[[], object], seconds: float, *, pause: float = 0.2) -> bool:
+    """Return whether the condition has come true within so many seconds, looking again after each pause."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(pause)
+    return True
+
+
+def process_ids() -> list[int]:
+    """Return the ids of all processes, zombies too."""
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208  # names are all it takes
+
+
+def session_of(pid: int) -> int | None:
+    """Return the session of a process, which it keeps as a zombie; None if it is gone."""
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
+
+
+def kill_session(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Kill a process that leads a session, and whatever is in it; it has so many seconds to be gone."""
+    for pid in [process.pid, *(pid for pid in process_ids() if session_of(pid) == process.pid)]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait(seconds)
 
 
 def inherited_environment() -> dict[str, str]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +82,17 @@ def make_files(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         sys.exit(f"{folder} is not empty: name a folder for what is published and nothing else")
-    for path in distributions(ROOT):
-        uv("build", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", folder, path)
+    build_wheels(distributions(ROOT), folder)
     (folder / ".gitignore").unlink(missing_ok=True)
     write_bill(folder, folder / BILL)
     sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in sorted(folder.iterdir())]
     (folder / SUMS).write_text("\n".join([*sums, ""]), encoding="utf-8")
+
+
+def build_wheels(projects: Iterable[Path], folder: Path) -> None:
+    """Build a wheel of each of the folders' distributions into a folder, with the pinned build system."""
+    for path in projects:
+        uv("build", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", folder, path)
 
 
 def write_bill(wheels: Path, target: Path) -> None:

@@ -38,7 +38,9 @@ PORT = "5566"
 FAILS = "# fails"
 ANYTHING = "…"
 
-_BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+"""A fenced block of a page."""
+
 _TITLE = re.compile(r"# (?P<path>[\w./-]+)\n")
 _KEPT = ("LANG", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy")
 
@@ -158,7 +160,7 @@ def follow(steps: list[Step], reader: Reader) -> int:
 
 
 def _steps(page: str) -> Iterator[Step]:
-    for block in _BLOCK.finditer(page):
+    for block in BLOCK.finditer(page):
         text = block["text"]
         title = None if block["language"] in {"sh", "text"} else _TITLE.match(text)
         line = page.count("\n", 0, block.start("text")) + 1

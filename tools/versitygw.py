@@ -1,13 +1,11 @@
 """Own versitygw for tests and benchmarks: an S3 server, independent of the others, whose store is a plain folder."""
 
-import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tools import binaries
-from tools.processes import free_port, inherited_environment, serve
+from tools.processes import accepts, free_port, inherited_environment, serve
 
 ACCESS_KEY = "AKIAEXAMPLEEXAMPLE00"
 SECRET_KEY = "made-up-secret-access-key-of-the-tests"  # noqa: S105  # for a server that ends with its tests
@@ -28,15 +26,13 @@ def run(folder: Path) -> Iterator[str]:
 
 def command(buckets: Path, port: int) -> tuple[list[str | Path], dict[str, str]]:
     """Return the command line that serves a folder of buckets on a port of this machine alone, and its environment."""
-    program = binaries.build("versitygw")
-    if not program:
-        sys.exit("versitygw is built with Go, which is not here: install Go 1.25 or later")
     variables = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY, "VGW_REGION": REGION}
-    words: list[str | Path] = [program, "--port", f"127.0.0.1:{port}", "--quiet", "posix", buckets]
+    words: list[str | Path] = [
+        binaries.require("versitygw"),
+        "--port",
+        f"127.0.0.1:{port}",
+        "--quiet",
+        "posix",
+        buckets,
+    ]
     return words, inherited_environment() | variables
-
-
-def accepts(port: int) -> bool:
-    """Tell whether somebody accepts connections on the port."""
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0

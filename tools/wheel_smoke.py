@@ -12,10 +12,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tools import release
+from tools.processes import tell
+from tools.release import uv
+
 ROOT = Path(__file__).resolve().parent.parent
-BUILT_IN = sorted(path.parent for path in ROOT.glob("backends/*/pyproject.toml"))
-BACKENDS = {folder.name for folder in BUILT_IN} | {"local"}
-DISTRIBUTIONS = (ROOT, *BUILT_IN, ROOT / "examples" / "backend-local")
+PUBLISHED = release.distributions(ROOT)
+BACKENDS = {folder.name for folder in PUBLISHED if folder != ROOT} | {"local"}
+DISTRIBUTIONS = (*PUBLISHED, ROOT / "examples" / "backend-local")
 MOST_OWN_TESTS = 20
 """A new backend has fewer tests of its own than this: more only pass where the contract's run too."""
 MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: from-a-folder\n"
@@ -40,8 +44,7 @@ def main() -> int:
 
 def build_wheels(folder: Path) -> list[Path]:
     """Build one wheel of each distribution with the pinned build system, and return them."""
-    for distribution in DISTRIBUTIONS:
-        uv("build", "--wheel", "--no-build-isolation", "--python", sys.executable, "--out-dir", folder, distribution)
+    release.build_wheels(DISTRIBUTIONS, folder)
     wheels = sorted(folder.glob("*.whl"))
     expect(len(wheels) == len(DISTRIBUTIONS), f"{len(DISTRIBUTIONS)} distributions made {len(wheels)} wheels: {wheels}")
     return wheels
@@ -160,22 +163,10 @@ def run(cmp_core: Path, *arguments: str, cwd: Path | None = None) -> str:
     return result.stdout
 
 
-def uv(*arguments: str | Path) -> None:
-    """Run the environment's uv, which has the last word in its own messages."""
-    command = [Path(sys.executable).parent / "uv", "--quiet", *arguments]
-    if subprocess.run(command, check=False).returncode:
-        sys.exit(f"`uv {arguments[0]}` failed, as it says above")
-
-
 def expect(condition: object, sentence: str) -> None:
     """End the trial with the sentence where the condition does not hold."""
     if not condition:
         sys.exit(f"The wheels do not work: {sentence}")
-
-
-def tell(text: str) -> None:
-    """Say on stderr what happens."""
-    print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tools.live_argocd import objects, storage
+from tools import buckets
+from tools.live_argocd import objects
 from tools.live_argocd.application import Application
 from tools.live_argocd.installation import Installation
 from tools.live_argocd.repository import Repository
@@ -46,7 +47,7 @@ class Stage:
     def upload(self, files: Mapping[str, bytes]) -> None:
         """Put objects below the prefix."""
         keys = {PREFIX + name: content for name, content in files.items()}
-        storage.upload(self.s3, keys, self.bucket)
+        buckets.upload(self.s3, keys, self.bucket)
 
     def commit(self, version: str) -> str:
         """Commit the trigger file with this version, and return the commit."""

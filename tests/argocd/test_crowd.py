@@ -12,7 +12,7 @@ from argocd.stage import config_map
 from tools.live_argocd.application import Application
 from tools.live_argocd.objects import Options
 from tools.live_argocd.objects import application as manifest
-from tools.live_argocd.server import wait_until
+from tools.processes import process_ids, session_of, wait_until
 
 pytestmark = pytest.mark.argocd
 
@@ -81,11 +81,4 @@ def test_a_sidecar_that_is_killed_in_the_middle_deletes_nothing(new_stage: NewSt
 
 def commands_in(session: int) -> list[int]:
     """Return the processes of a session besides the first."""
-    found = []
-    for name in filter(str.isdecimal, os.listdir("/proc")):  # noqa: PTH208  # names are all it takes
-        try:
-            if os.getsid(int(name)) == session and int(name) != session:
-                found.append(int(name))
-        except ProcessLookupError:
-            continue
-    return found
+    return [pid for pid in process_ids() if pid != session and session_of(pid) == session]

@@ -9,7 +9,8 @@ from argocd.conftest import NewStage
 from argocd.report import Report
 from argocd.stage import EVERYTHING, Stage
 
-from tools.live_argocd import objects, storage
+from tools import buckets
+from tools.live_argocd import objects
 from tools.live_argocd.application import Told
 
 pytestmark = pytest.mark.argocd
@@ -20,12 +21,12 @@ LONGEST_ERROR = 1200
 
 def empty_the_prefix(stage: Stage) -> None:
     """Delete every object of the application."""
-    storage.empty(stage.s3, "apps/demo/", stage.bucket)
+    buckets.empty(stage.s3, stage.bucket, "apps/demo/")
 
 
 def delete_the_bucket(stage: Stage) -> None:
     """Delete the bucket with everything in it."""
-    storage.empty(stage.s3, "", stage.bucket)
+    buckets.empty(stage.s3, stage.bucket)
     stage.s3.delete_bucket(Bucket=stage.bucket)
 
 

@@ -14,12 +14,12 @@ import yaml
 from argocd.report import Report
 from e2e.conftest import give_up
 
-from tools import binaries, kind_bucket
-from tools.live_argocd import installation, storage
+from tools import binaries, buckets, kind_bucket
+from tools.live_argocd import installation
 from tools.live_argocd.installation import Installation
 from tools.live_argocd.kubernetes import Kubernetes
 from tools.live_argocd.repository import Repository
-from tools.live_argocd.server import wait_until
+from tools.processes import wait_until
 
 pytestmark = pytest.mark.argocd
 
@@ -118,7 +118,7 @@ def test_the_demo_on_kind_shows_what_it_promises(
     place = kind_bucket.read_place()
     with installation.run(tmp_path_factory.mktemp(NAMESPACE), kubernetes, namespace=NAMESPACE) as argo_cd:
         objects = {place.prefix + path.name: path.read_bytes() for path in (QUICKSTART / "objects").iterdir()}
-        storage.upload(argo_cd.storage.client, objects, place.bucket)
+        buckets.upload(argo_cd.storage.client, objects, place.bucket)
         kubernetes.apply(application(repository))
 
         code, said = show(folder, argo_cd)

@@ -2,21 +2,19 @@
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-PLUGIN = ROOT / "plugin.yaml"
-INSTALLED_COMMAND = "/opt/cmp-core/bin/cmp-core"
+from tools import processes
+from tools.live_argocd.deployed import INSTALLED_COMMAND, PLUGIN
+from tools.processes import accepts, kill_session, process_ids, session_of
+
 COMMAND = Path(sys.executable).with_name("cmp-core")
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -70,7 +68,7 @@ class CmpServer:
     def started_processes(self) -> list[int]:
         """Return every process that the server has started and that is still there, zombies too."""
         own = {self.pid, self.session, *self.standing}
-        return [pid for pid in _pids() if pid not in own and self._has_started(pid)]
+        return [pid for pid in process_ids() if pid not in own and self._has_started(pid)]
 
     def has_settled(self) -> bool:
         """Tell whether no process and no work folder is left."""
@@ -78,17 +76,12 @@ class CmpServer:
 
     def _has_started(self, pid: int) -> bool:
         """Tell whether a process comes from the server, even if it has left its session or is a zombie."""
-        return _session(pid) == self.session or _parent(pid) == self.pid or self.mark.encode() in _variables(pid)
+        return session_of(pid) == self.session or _parent(pid) == self.pid or self.mark.encode() in _variables(pid)
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float = 30.0) -> bool:
-    """Return whether the condition has come true within so many seconds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
+    """Return whether the condition has come true within so many seconds; looks often, since a request is short."""
+    return processes.wait_until(condition, seconds, pause=0.02)
 
 
 @contextmanager
@@ -150,41 +143,17 @@ def start(
             start_new_session=True,
         )
     try:
-        listens = wait_until(lambda: process.poll() is not None or _accepts(address), seconds=START_SECONDS)
+        listens = wait_until(lambda: process.poll() is not None or accepts(address), seconds=START_SECONDS)
         if not listens or process.returncode is not None:
             raise AssertionError(f"argocd-cmp-server does not listen: {log.read_text(errors='replace')[-4000:]}")
         yield process
     finally:
-        for pid in [process.pid, *(pid for pid in _pids() if _session(pid) == process.pid)]:
-            _kill(pid)
-        process.wait(STOP_SECONDS)
+        kill_session(process, STOP_SECONDS)
 
 
 def make_mark(folder: Path) -> str:
     """Return a variable that no process of another server has."""
     return f"SIDECAR_OF_THE_TESTS={folder.name}"
-
-
-def _accepts(address: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as client:
-        return client.connect_ex(str(address)) == 0
-
-
-def _kill(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-
-
-def _pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208  # names are all it takes
-
-
-def _session(pid: int) -> int | None:
-    """Return the session of a process, which it keeps as a zombie; None if it is gone."""
-    try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return None
 
 
 def _parent(pid: int) -> int | None:

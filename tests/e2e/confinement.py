@@ -13,7 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from e2e import cmp_server
-from e2e.cmp_server import LOG_OPTIONS, PLUGIN, ROOT, SHORT, CmpServer
+from e2e.cmp_server import LOG_OPTIONS, SHORT, CmpServer
+
+from tools.binaries import ROOT
+from tools.live_argocd.deployed import PLUGIN
 
 UID = 999
 SERVER = "/var/run/argocd/argocd-cmp-server"

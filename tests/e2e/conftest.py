@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-import boto3
 import pytest
 from e2e import cmp_client, cmp_server, image_sandbox
 from e2e.contract import TRIGGER, Checkout, Plugin, StartPlugin
-from e2e_support import ACCESS_KEY, SECRET_KEY, S3Server
+from e2e_support import S3Server
 
-from tools import binaries, kubernetes_schemas, versitygw
+from tools import binaries, buckets, kubernetes_schemas, versitygw
+from tools.live_argocd.deployed import PLUGIN
 
 Find = Callable[[str], Path]
 
@@ -61,13 +61,7 @@ def versitygw_endpoint(tool: Find, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def s3(versitygw_endpoint: str) -> Iterator[S3Server]:
     """An empty S3 server: versitygw, which takes a fraction of moto's time for each object."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=versitygw_endpoint,
-        region_name=versitygw.REGION,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-    )
+    client = buckets.connect(versitygw_endpoint)
     server = S3Server(versitygw_endpoint, client)
     server.clear()
     yield server
@@ -118,9 +112,7 @@ def start_plugin(tool: Find, versitygw_endpoint: str, cmp_messages: Mapping[str,
     s3_variables = S3Server(versitygw_endpoint, None).variables
 
     @contextmanager
-    def start(
-        *, plugin: Path = cmp_server.PLUGIN, command: Path = cmp_server.COMMAND, **variables: str
-    ) -> Iterator[Plugin]:
+    def start(*, plugin: Path = PLUGIN, command: Path = cmp_server.COMMAND, **variables: str) -> Iterator[Plugin]:
         text = plugin.read_text(encoding="utf-8")
         sidecar = (
             image_sandbox.run(image, program, s3_variables | variables, text)

@@ -17,7 +17,7 @@ import trustme
 
 from cmp_core import CmpError
 from tools.fault_server import Fault, FaultServer, Matches, is_any, is_get_of, is_listing
-from tools.processes import free_port, inherited_environment, serve
+from tools.processes import accepts, free_port, inherited_environment, serve
 
 BUCKET = "test-bucket"
 PREFIX = "apps/demo/"
@@ -179,13 +179,8 @@ class Toxiproxy:
 def run_toxiproxy(program: Path, folder: Path) -> Iterator[Toxiproxy]:
     """Run toxiproxy on a free port until the block is left."""
     port = free_port()
-
-    def answers() -> bool:
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", port)) == 0
-
     command: list[str | Path] = [program, "-host", "127.0.0.1", "-port", str(port)]
-    with serve(command, inherited_environment(), folder, answers, seconds=TOXIPROXY_SECONDS):
+    with serve(command, inherited_environment(), folder, lambda: accepts(port), seconds=TOXIPROXY_SECONDS):
         yield Toxiproxy(f"http://127.0.0.1:{port}")
 
 

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 from e2e.cmp_client import Application, CmpError
-from e2e.cmp_server import PLUGIN, ROOT, wait_until
+from e2e.cmp_server import wait_until
 from e2e.contract import Checkout, Plugin, StartPlugin, failure
 from e2e_support import SECRET_KEY
+
+from tools.binaries import ROOT
+from tools.live_argocd.deployed import PLUGIN
 
 pytestmark = pytest.mark.e2e
 

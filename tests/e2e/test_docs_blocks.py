@@ -22,6 +22,7 @@ from e2e.conftest import Find, give_up
 from e2e.test_deploy import VERSIONS, Renderer
 from e2e_support import COMMAND, S3Server
 
+from tools.live_argocd.repository import SOMEBODY
 from tools.tutorial import FAILS, Reader
 
 pytestmark = pytest.mark.e2e
@@ -216,12 +217,7 @@ def run_all(commands: list[str], folder: Path) -> None:
 
 def git_identity() -> dict[str, str]:
     """Return variables by which git knows somebody, and nothing of who runs the tests."""
-    names = {
-        f"GIT_{role}_{what}": value
-        for role in ("AUTHOR", "COMMITTER")
-        for what, value in (("NAME", "Reader"), ("EMAIL", "reader@example.com"))
-    }
-    return names | {"PATH": os.defpath, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    return SOMEBODY | {"PATH": os.defpath}
 
 
 @pytest.fixture

@@ -24,8 +24,7 @@ from pod_security import violations
 
 from tools import argo_cd_manifests, binaries, kind_bucket, kubernetes_schemas
 from tools.demo import serve_s3
-from tools.processes import free_port, serve
-from tools.versitygw import accepts
+from tools.processes import accepts, free_port, serve
 
 pytestmark = pytest.mark.e2e
 

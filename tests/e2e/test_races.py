@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.config import Config
 from e2e.conftest import Find
 from e2e.endings import assert_nothing_left, bound
 from e2e.races import BEFORE, BUCKET, PREFIX, RACES, SECONDS, Prefix, Race, key_of
 from e2e.storm import Change, History, State, Writer, manifest, read_naively, state_of
-from e2e_support import ACCESS_KEY, SECRET_KEY, S3Server, Sidecar
+from e2e_support import S3Server, Sidecar
 
 from cmp_core import TransientFetchError
-from tools import versitygw
+from tools import buckets, versitygw
 from tools.fault_server import FaultServer
 
 pytestmark = pytest.mark.e2e
@@ -228,14 +227,7 @@ class _Runner:
 
 @contextmanager
 def _client(endpoint: str) -> Iterator[Any]:
-    client = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=versitygw.REGION,
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-        config=Config(max_pool_connections=20),
-    )
+    client = buckets.connect(endpoint, config=Config(max_pool_connections=20))
     yield client
     client.close()
 

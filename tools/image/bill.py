@@ -1,7 +1,6 @@
 """Own the bill of materials: every package in the image, of Debian, of Python and of Go, as CycloneDX."""
 
 import re
-import tomllib
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
@@ -14,6 +13,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 from tools.image.contents import ENVIRONMENT, PROGRAMS, ROOT, debian_packages, go_modules, site_packages
+from tools.release import read_project
 
 
 def write_bill(root: Path, target: Path) -> None:
@@ -28,7 +28,9 @@ def write_bill(root: Path, target: Path) -> None:
 def bill_of(root: Path) -> Bom:
     """Return the bill of a root file system."""
     bill = Bom()
-    image = Component(name="cmp-core", version=version_of_this(), type=ComponentType.CONTAINER, bom_ref="image")
+    image = Component(
+        name="cmp-core", version=read_project(ROOT)["version"], type=ComponentType.CONTAINER, bom_ref="image"
+    )
     bill.metadata.component = image
     direct = [python(root), *python_packages(root), *debian(root)]
     for program in PROGRAMS:
@@ -89,9 +91,3 @@ def split(module: str) -> tuple[str | None, str]:
 def name_of(distribution: Distribution) -> str:
     """Return a distribution's name as indexes write it."""
     return re.sub(r"[-_.]+", "-", distribution.metadata["Name"]).lower()
-
-
-def version_of_this() -> str:
-    """Return the version of this checkout."""
-    version: str = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    return version

@@ -1,12 +1,12 @@
 """Own the trial of the documented way to an image of one's own: what the how-to says is what is built."""
 
-import re
 import shutil
 import tempfile
 from pathlib import Path
 
 from tools.image.build import NAME, ROOT, build_folder
 from tools.image.containers import buildah
+from tools.tutorial import BLOCK
 from tools.wheel_smoke import build_wheels
 
 PAGE = ROOT / "docs" / "how-to" / "install-into-your-image.md"
@@ -28,6 +28,5 @@ def build_own() -> None:
 
 def dockerfile() -> str:
     """Return what the page says, as one file."""
-    return "\n".join(
-        re.findall(r"^```dockerfile\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    )
+    blocks = BLOCK.finditer(PAGE.read_text(encoding="utf-8"))
+    return "\n".join(block["text"] for block in blocks if block["language"] == "dockerfile")

@@ -35,8 +35,7 @@ def prepare(_options: argparse.Namespace) -> None:
     """Bring what is missing: Debian's packages, and what Go builds."""
     debian.require(*apiserver.PACKAGES, *installation.PACKAGES)
     for name in installation.PROGRAMS:
-        if not binaries.build(name):
-            sys.exit(f"{name} is built with Go, which is not here: install Go 1.25 or later")
+        binaries.require(name)
 
 
 def up(options: argparse.Namespace) -> None:

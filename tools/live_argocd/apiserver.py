@@ -4,8 +4,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,7 +13,7 @@ import yaml
 from tools import binaries
 from tools.live_argocd.kubernetes import Kubernetes
 from tools.live_argocd.server import Server
-from tools.processes import free_port, inherited_environment
+from tools.processes import free_port, inherited_environment, responds
 
 PACKAGES = ("etcd-server",)
 
@@ -32,16 +30,6 @@ def run(folder: Path) -> Iterator[Kubernetes]:
             server.start()
         _write_kubeconfig(kubernetes)
         yield kubernetes
-
-
-def responds(url: str) -> bool:
-    """Tell whether a server of ours answers a GET request with success."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        opener.open(url, timeout=5).close()
-    except OSError:
-        return False
-    return True
 
 
 def _etcd(folder: Path) -> tuple[Server, str]:
@@ -64,15 +52,12 @@ def _etcd(folder: Path) -> tuple[Server, str]:
 
 def _apiserver(folder: Path, kubernetes: Kubernetes, etcd: str) -> Server:
     """Return the API server, which knows one user and runs nothing, so that it needs no more than etcd."""
-    program = binaries.build("kube-apiserver")
-    if not program:
-        sys.exit("kube-apiserver is built with Go, which is not here: install Go 1.25 or later")
     tokens = folder / "tokens.csv"
     tokens.touch(mode=0o600)
     tokens.write_text(f'{kubernetes.token},admin,admin,"system:masters"\n', encoding="utf-8")
     private, public = _make_keys(folder)
     command: list[str | Path] = [
-        program,
+        binaries.require("kube-apiserver"),
         f"--etcd-servers={etcd}",
         "--bind-address=127.0.0.1",
         "--advertise-address=127.0.0.1",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tools.live_argocd.kubernetes import Kubernetes, Manifest
-from tools.live_argocd.server import wait_until
+from tools.processes import wait_until
 
 PATIENCE = 60.0
 REFRESH = "argocd.argoproj.io/refresh"

@@ -11,11 +11,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tools import buckets
 from tools.binaries import ROOT
-from tools.live_argocd import apiserver, installation, objects, storage
+from tools.live_argocd import apiserver, installation, objects
 from tools.live_argocd.kubernetes import Kubernetes
 from tools.live_argocd.repository import Repository
-from tools.live_argocd.server import LOG_TAIL, wait_until
+from tools.processes import LOG_TAIL, wait_until
 
 FOLDER = ROOT / ".cache" / "argocd" / "up"
 START_SECONDS = 180.0
@@ -50,7 +51,7 @@ class Running(NamedTuple):
     @property
     def s3(self) -> Any:
         """A client of its S3 server."""
-        return storage.connect(self.endpoint)
+        return buckets.connect(self.endpoint)
 
     def is_alive(self) -> bool:
         """Tell whether its process is still there."""

@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tools import buckets
 from tools.binaries import ROOT
-from tools.live_argocd import objects, storage
+from tools.live_argocd import objects
 from tools.live_argocd.application import Application
 from tools.live_argocd.background import BRING_S3_BACK, TAKE_S3_AWAY, Running
-from tools.live_argocd.server import wait_until
-from tools.processes import tell
-from tools.versitygw import accepts
+from tools.processes import accepts, tell, wait_until
 
 EXAMPLE = ROOT / "examples" / "quickstart"
 PREFIX = "apps/demo-app/"
@@ -68,8 +67,8 @@ class Demo:
     def empty_prefix(self) -> None:
         """Delete everything in S3, and show that nothing is deleted in the cluster."""
         _chapter("Somebody empties the prefix")
-        storage.empty(self._s3, PREFIX)
-        tell(f"  S3: nothing lies under s3://{storage.BUCKET}/{PREFIX} any more")
+        buckets.empty(self._s3, prefix=PREFIX)
+        tell(f"  S3: nothing lies under s3://{buckets.BUCKET}/{PREFIX} any more")
         self._fails()
 
     def mend(self) -> None:
@@ -98,8 +97,8 @@ class Demo:
 
     def _upload(self, version: str) -> None:
         files = {f"{PREFIX}{name}": text.replace(b"v1.0.0", version.encode()) for name, text in self._files.items()}
-        storage.upload(self._s3, files)
-        tell(f"  S3: version {version} lies under s3://{storage.BUCKET}/{PREFIX}")
+        buckets.upload(self._s3, files)
+        tell(f"  S3: version {version} lies under s3://{buckets.BUCKET}/{PREFIX}")
 
     def _refresh(self, kind: str) -> None:
         seconds = self._application.refresh(kind)

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
@@ -12,12 +11,10 @@ from pathlib import Path
 
 from tools import binaries
 from tools.live_argocd import deployed, objects, storage
-from tools.live_argocd.apiserver import responds
 from tools.live_argocd.kubernetes import Kubernetes
 from tools.live_argocd.server import Server
 from tools.live_argocd.storage import Storage
-from tools.processes import free_port
-from tools.versitygw import accepts
+from tools.processes import accepts, free_port, responds
 
 PACKAGES = ("redis-server",)
 PROGRAMS = ("argocd", "kube-apiserver", "versitygw")
@@ -81,10 +78,7 @@ class _ArgoCd:
     """The command lines of Argo CD's three servers, which are one program."""
 
     def __init__(self, folder: Path, kubernetes: Kubernetes, namespace: str, sockets: Path) -> None:
-        program = binaries.build("argocd")
-        if not program:
-            sys.exit("argocd is built with Go, which is not here: install Go 1.25 or later")
-        self._program = program
+        self._program = binaries.require("argocd")
         self._folder = folder
         self._kubernetes = kubernetes
         self._namespace = namespace
@@ -116,7 +110,7 @@ class _ArgoCd:
             [self._program, "--config-dir-path", self._folder / "config", "--loglevel", "info"],
             environment | settings | variables,
             self._folder,
-            lambda: _accepts(address),
+            lambda: accepts(address),
             ends_on_sigterm=False,  # docs/explanation/contract.md
         )
 
@@ -175,8 +169,3 @@ def _redis(folder: Path) -> tuple[Server, str]:
     port = free_port()
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     return Server("redis", command, {}, folder, lambda: accepts(port)), f"127.0.0.1:{port}"
-
-
-def _accepts(address: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as client:
-        return client.connect_ex(str(address)) == 0

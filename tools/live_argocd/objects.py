@@ -11,7 +11,7 @@ import yaml
 from tools import argo_cd_manifests
 from tools.binaries import ARGO_CD_VERSION
 from tools.live_argocd.kubernetes import Kubernetes, Manifest
-from tools.live_argocd.server import wait_until
+from tools.processes import wait_until
 
 IN_CLUSTER = "https://kubernetes.default.svc"
 CONFIG_MAPS = ("cm", "cmd-params-cm", "rbac-cm", "ssh-known-hosts-cm", "tls-certs-cm", "gpg-keys-cm")

@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-_ENVIRONMENT = {
+SOMEBODY = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_AUTHOR_NAME": "CI",
@@ -13,6 +13,7 @@ _ENVIRONMENT = {
     "GIT_COMMITTER_NAME": "CI",
     "GIT_COMMITTER_EMAIL": "ci@example.com",
 }
+"""Variables by which git knows somebody, and nothing of who runs it."""
 
 
 class Repository:
@@ -44,7 +45,7 @@ class Repository:
         result = subprocess.run(
             ["git", *words],  # noqa: S607  # where PATH says
             cwd=self.folder,
-            env={"PATH": os.environ.get("PATH", os.defpath)} | _ENVIRONMENT,
+            env={"PATH": os.environ.get("PATH", os.defpath)} | SOMEBODY,
             check=True,
             stdout=subprocess.PIPE,
             text=True,

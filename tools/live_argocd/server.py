@@ -1,17 +1,15 @@
 """Own one server process: its start, the wait until it answers, its end, and that it never outlives who started it."""
 
-import os
-import signal
 import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tools.processes import LOG_TAIL, kill_session, wait_until
+
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
-LOG_TAIL = 4000
 
 
 class ServerError(Exception):
@@ -87,33 +85,8 @@ class Server:
         """Kill it and whatever it has started, if it runs."""
         if not self._process:
             return
-        session = self._process.pid
-        for pid in [session, *(pid for pid in _pids() if _session(pid) == session)]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self._process.wait(STOP_SECONDS)
+        kill_session(self._process, STOP_SECONDS)
         self._process = None
 
     def _has_ended(self) -> bool:
         return self._process is None or self._process.poll() is not None
-
-
-def wait_until(condition: Callable[[], object], seconds: float) -> bool:
-    """Return whether the condition has come true within so many seconds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.2)
-    return True
-
-
-def _pids() -> list[int]:
-    return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
-
-
-def _session(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return None

@@ -12,7 +12,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import boto3
 from e2e import cmp_client, cmp_server
 from e2e.cmp_server import CmpServer, wait_until
 from e2e.soak.applications import BUCKET, Application, bucket_content, make_applications
@@ -25,7 +24,7 @@ from e2e.soak.sampling import Sample, Sampler
 from e2e.soak.summary import summarise
 from e2e.soak.weather import Weather, forecast
 
-from tools import versitygw
+from tools import buckets, versitygw
 from tools.fault_server import FaultServer
 from tools.processes import tell
 
@@ -170,12 +169,7 @@ def _run_at_once(tasks: Sequence[Task], seconds: float) -> None:
 
 def _sidecar(options: Options, endpoint: str) -> Mapping[str, str]:
     """Return what is set in the sidecar's container: little patience with a call, so that there are second tries."""
-    return {
-        "AWS_ACCESS_KEY_ID": versitygw.ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": versitygw.SECRET_KEY,
-        "AWS_REGION": versitygw.REGION,
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_EC2_METADATA_DISABLED": "true",
+    return buckets.sidecar_variables(endpoint) | {
         "CMP_LOG_FORMAT": "json",
         "CMP_TIMEOUT": f"{options.timeout:g}",
         "CMP_CONNECT_TIMEOUT": "2",
@@ -187,13 +181,7 @@ def _sidecar(options: Options, endpoint: str) -> Mapping[str, str]:
 @contextmanager
 def _connect_to_s3(endpoint: str) -> Iterator[Any]:
     """Give a client that goes past the fault server."""
-    client = boto3.client(
-        "s3",
-        endpoint_url=endpoint,
-        region_name=versitygw.REGION,
-        aws_access_key_id=versitygw.ACCESS_KEY,
-        aws_secret_access_key=versitygw.SECRET_KEY,
-    )
+    client = buckets.connect(endpoint)
     try:
         yield client
     finally:
