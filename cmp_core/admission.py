@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cmp_core import reporting
-from cmp_core.deadline import Deadline, Terminated
+from cmp_core.deadline import Deadline, Terminated, terminable
 from cmp_core.environment import BuildEnvironment, bootstrap_settings, process_variables, read_application
 from cmp_core.scratch import Scratch, request_id
 from cmp_core.slots import Turn, take_slot
@@ -36,7 +36,7 @@ def admitted(directory: Path, started: float | None = None) -> Iterator[BuildEnv
     deadline = Deadline(settings.timeout, started=started)
     reporting.configure(settings.log_level, settings.log_format, summary)
     try:
-        with deadline.enforced(reporting.fail):
+        with deadline.enforced(reporting.fail), terminable(lambda end: reporting.give_up(end, deadline.step)):
             state = state_directory(settings.state_directory, variables)
             begun = _continued_from(directory, state, started)
             if begun is not None:

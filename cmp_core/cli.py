@@ -10,11 +10,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from cmp_core.commandline import DIRECTORY, Argument, Command, HelpRequested, Write, make_parser
-from cmp_core.deadline import INTERRUPTED, TERMINATED, Terminated
+from cmp_core.deadline import INTERRUPTED, TERMINATED, Terminated, terminate
 from cmp_core.errors import CmpError, OutputError
 from cmp_core.shortage import shortage_behind
 
@@ -34,7 +33,7 @@ def console() -> NoReturn:
     """
     started = time.monotonic()
     sys.path[:] = [entry for entry in sys.path if Path(entry).is_absolute()]
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, terminate)
     sys.unraisablehook = _log_unraisable
     result = _claim_stdout()
     code = main(sys.argv[1:], lambda content: write_all(result, content), started)
@@ -106,10 +105,6 @@ def write_all(descriptor: int, content: bytes) -> None:
         raise OutputError(
             f"stdout did not take the result ({error.strerror}): run again with a reader that takes all of it"
         ) from error
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated
 
 
 def _log_unraisable(failure: "sys.UnraisableHookArgs") -> None:

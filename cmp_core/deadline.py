@@ -2,10 +2,12 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 from cmp_core.errors import DeadlineExceededError
 
@@ -118,6 +120,55 @@ class Deadline:
 
     def _arm(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, max(self.remaining(), 0.001), GRACE_SECONDS)
+
+
+@contextmanager
+def terminable(last_words: Callable[[Terminated], None]) -> Iterator[None]:
+    """Let SIGTERM end the process within a second, whatever swallows it or hangs in its clean-up.
+
+    Enter it within `Deadline.enforced`, whose alarm it takes over: what is ending has no other deadline. An import is
+    awaited as there.
+    """
+    end: float | None = None
+
+    def stop(_number: int, frame: FrameType | None) -> None:
+        nonlocal end
+        now = time.monotonic()
+        if end is None:
+            end = now + GRACE_SECONDS
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            signal.signal(signal.SIGALRM, stop)
+        elif now >= end:
+            last_words(Terminated())
+            os._exit(TERMINATED)
+        is_importing = _is_importing(frame)
+        signal.setitimer(signal.ITIMER_REAL, _GLANCE_SECONDS if is_importing else max(end - now, _GLANCE_SECONDS))
+        if not is_importing:
+            terminate()
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def terminate(_number: int = signal.SIGTERM, _frame: FrameType | None = None) -> None:
+    """Raise `Terminated`: here, or from a call of its own in the event loop that runs here.
+
+    Anywhere else in a loop it could be raised between two steps that belong together. A task whose wake-up is lost in
+    this way waits for it for ever, also when it is cancelled; and aiohttp takes whatever comes up while it parses an
+    answer for an error of the connection.
+    """
+    running_loop = getattr(sys.modules.get("asyncio.events"), "_get_running_loop", lambda: None)
+    if loop := running_loop():
+        loop.call_soon_threadsafe(_raise_terminated)
+    else:
+        _raise_terminated()
+
+
+def _raise_terminated() -> NoReturn:
+    raise Terminated
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -5,13 +5,14 @@ import select
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cmp_core.deadline import GRACE_SECONDS, Deadline
+from cmp_core.deadline import GRACE_SECONDS, Deadline, terminable
 from cmp_core.errors import DeadlineExceededError
 
 SENTENCE = (
@@ -171,3 +172,93 @@ def test_an_import_is_awaited_before_the_deadline_interrupts(tmp_path: Path) -> 
 
     assert result.stdout == "imported\ncleaned up\n"
     assert "DeadlineExceededError" in result.stderr
+
+
+LOSING = """
+import asyncio
+
+def is_wakeup(frame):
+    return frame.f_code is asyncio.Handle._run.__code__ and "wakeup" in repr(frame.f_locals["self"])
+
+def send_when_a_task_is_woken(frame, event, argument):
+    if is_wakeup(frame):
+        sys.settrace(None)
+        signal.raise_signal(signal.SIGTERM)
+
+async def wait():
+    try:
+        future = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(future.set_result, None)
+        sys.settrace(send_when_a_task_is_woken)
+        await future
+        await asyncio.sleep(60)
+    finally:
+        os.write(1, b"cleaned up")
+
+asyncio.run(wait())
+"""
+"""SIGTERM comes when an event loop has taken a task's wake-up from its queue, and has not yet done it."""
+
+SWALLOWING = """
+while True:
+    try:
+        signal.raise_signal(signal.SIGTERM)
+        select.select([], [], [])
+    except BaseException:
+        os.write(1, b"swallowed, ")
+"""
+
+IMPORTING = """
+sys.path.insert(0, {folder!r})
+try:
+    import slow
+    os.write(1, b"imported, ")
+    select.select([], [], [])
+finally:
+    os.write(1, b"cleaned up")
+"""
+
+
+def run_terminable(body: str) -> "subprocess.CompletedProcess[str]":
+    """Run `body` where SIGTERM ends it, in a process of its own."""
+    code = (
+        "import os, select, signal, sys\nfrom cmp_core.deadline import Deadline, terminable\n"
+        "def last_words(end):\n    os.write(1, b'last words')\n"
+        f"with Deadline(20).enforced(print), terminable(last_words):\n{textwrap.indent(body, '    ')}"
+    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+
+
+def test_sigterm_in_an_event_loop_loses_no_wake_up() -> None:
+    """An exception in the loop's own code would leave a task waiting for what has been, and the process with it."""
+    result = run_terminable(LOSING)
+
+    assert (result.returncode, result.stdout) == (143, "cleaned up"), result.stderr
+
+
+def test_who_swallows_sigterm_is_ended() -> None:
+    """A second later the process says its last words and is gone, with the exit code of SIGTERM."""
+    result = run_terminable(SWALLOWING)
+
+    assert (result.returncode, result.stdout) == (143, "swallowed, last words"), result.stderr
+
+
+def test_an_import_is_awaited_before_sigterm_interrupts(tmp_path: Path) -> None:
+    """As before the deadline does."""
+    module = "import select, signal\nsignal.raise_signal(signal.SIGTERM)\nselect.select([], [], [], 0.2)\n"
+    (tmp_path / "slow.py").write_text(module)
+
+    result = run_terminable(IMPORTING.format(folder=str(tmp_path)))
+
+    assert (result.returncode, result.stdout) == (143, "imported, cleaned up"), result.stderr
+
+
+def test_afterwards_sigterm_is_what_it_was() -> None:
+    """The handler is that of before."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    with terminable(print):
+        during = signal.getsignal(signal.SIGTERM)
+
+    assert during is not before
+    assert signal.getsignal(signal.SIGTERM) is before
