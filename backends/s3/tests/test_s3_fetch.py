@@ -343,6 +343,27 @@ def test_importing_the_backend_loads_no_sdk() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_a_fetch_loads_the_native_library_only_for_its_checksums() -> None:
+    """The SDK would load it at once; without it a checksum of the library's is verified all the same."""
+    code = """if True:
+        import sys, cmp_backend_s3
+        from cmp_backend_s3.sdk import load_sdk
+        load_sdk()
+        import cmp_backend_s3.diagnosis, cmp_backend_s3.fetching
+        from cmp_backend_s3.integrity import find_corruption
+        print([name for name in sys.modules if "awscrt" in name])
+        for content in (b"123456789", b"123456780"):  # the check values of both algorithms are of the first
+            print([find_corruption(content, {f"x-amz-checksum-{name}": value}, 9) for name, value in
+                {"crc32c": "4waSgw==", "crc64nvme": "rosUhgp5mIg="}.items()])
+        print("awscrt" in sys.modules)
+    """
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    wrong = ["does not have its CRC32C checksum", "does not have its CRC64NVME checksum"]
+    assert done.stdout.splitlines() == ["[]", "['', '']", str(wrong), "True"]
+
+
 def test_nothing_is_written_outside_the_destination(put: Any, fetch_source: Any, tmp_path: Path) -> None:
     """The destination is the only folder that a fetch without a store touches."""
     put({"p/a.yaml": b"a"})

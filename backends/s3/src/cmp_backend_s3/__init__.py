@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from cmp_backend_s3.sdk import load_sdk
 from cmp_backend_s3.source import S3Source
 from cmp_core import Artifact, BuildEnvironment, Finding, hookimpl
 
@@ -16,6 +17,7 @@ def source_model() -> type[S3Source]:
 @hookimpl
 def fetch(source: S3Source, destination: Path, environment: BuildEnvironment) -> Artifact:
     """Bring the objects that `source` names into `destination`."""
+    load_sdk()
     from cmp_backend_s3.fetching import fetch_objects  # noqa: PLC0415  # the SDK takes most of a second to load
 
     return fetch_objects(source, destination, environment)
@@ -24,6 +26,7 @@ def fetch(source: S3Source, destination: Path, environment: BuildEnvironment) ->
 @hookimpl
 def diagnose(source: S3Source | None, environment: BuildEnvironment) -> Iterable[Finding]:
     """Check the way to the service, the credentials, and a small read of what `source` names."""
+    load_sdk()
     from cmp_backend_s3.diagnosis import examine  # noqa: PLC0415  # as above
 
     return examine(source, environment)
