@@ -1,9 +1,8 @@
 # What a contributor runs; `make` alone lists it. Every path is relative, because the folder's name may hold a space.
 
 PYTHON ?= python3
-TEST_WORKERS ?= auto
-# End-to-end tests wait for deadlines and for servers: one more worker than there are processors.
-E2E_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# Tests wait for processes, deadlines and servers: one more worker than there are processors.
+TEST_WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 ARGS ?=
 UPGRADE ?=
 
@@ -70,7 +69,7 @@ check: check-format lint types arrows docs dockerfile workflows test ## Everythi
 
 .PHONY: test
 test: .venv/installed ## Run the tests but for `make e2e`, `make e2e-argocd` and `make image`; ARGS="-k name" chooses some, ARGS="-n 0" runs them in one process
-	@$(BIN)/pytest -q -n $(TEST_WORKERS) -m "not e2e and not argocd and not image" $(ARGS) || { echo "make test failed: run one test alone with make test ARGS='-n 0 -k NAME'" >&2; exit 1; }
+	@$(BIN)/pytest -q -n $(TEST_WORKERS) --dist worksteal -m "not e2e and not argocd and not image" $(ARGS) || { echo "make test failed: run one test alone with make test ARGS='-n 0 -k NAME'" >&2; exit 1; }
 
 .PHONY: check-format
 check-format: .venv/installed
@@ -121,7 +120,7 @@ tools: .venv/installed ## Bring what the end-to-end tests need and PyPI does not
 
 .PHONY: e2e
 e2e: test-s3 $(BENCHMARK)/installed .cache/release/installed ## Run the end-to-end tests: two S3 servers, the genuine argocd-cmp-server, faults, races
-	@CI=true $(BIN)/pytest -q -n $(E2E_WORKERS) --dist worksteal -m e2e $(ARGS) || { echo "make e2e failed: make tools builds what it needs" >&2; exit 1; }
+	@CI=true $(BIN)/pytest -q -n $(TEST_WORKERS) --dist worksteal -m e2e $(ARGS) || { echo "make e2e failed: make tools builds what it needs" >&2; exit 1; }
 
 .PHONY: test-s3
 test-s3: tools ## Run the tests that talk to S3 against LocalStack and versitygw, each started for them, side by side
