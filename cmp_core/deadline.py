@@ -16,6 +16,7 @@ INTERRUPTED = 130
 TERMINATED = 143
 
 _GLANCE_SECONDS = 0.05  # between two looks at whether an import is over
+_LONGEST_IMPORT_SECONDS = 4.0  # Argo CD kills five seconds after its SIGTERM
 
 REMEDY = (
     "make the source smaller or nearer, or raise `timeout` in the operator's settings (CMP_TIMEOUT) and with it "
@@ -127,24 +128,27 @@ def terminable(last_words: Callable[[Terminated], None]) -> Iterator[None]:
     """Let SIGTERM end the process within a second, whatever swallows it or hangs in its clean-up.
 
     Enter it within `Deadline.enforced`, whose alarm it takes over: what is ending has no other deadline. An import is
-    awaited as there.
+    awaited as there, but for some seconds: a fetch that has just begun does little else, and shall clean up too.
     """
+    begun: float | None = None
     end: float | None = None
 
     def stop(_number: int, frame: FrameType | None) -> None:
-        nonlocal end
+        nonlocal begun, end
         now = time.monotonic()
-        if end is None:
-            end = now + GRACE_SECONDS
+        if begun is None:
+            begun = now
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             signal.signal(signal.SIGALRM, stop)
+        if end is None and _is_importing(frame) and now < begun + _LONGEST_IMPORT_SECONDS:
+            signal.setitimer(signal.ITIMER_REAL, _GLANCE_SECONDS)
+        elif end is None:
+            end = now + GRACE_SECONDS
+            signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS, _GLANCE_SECONDS)
+            terminate()
         elif now >= end:
             last_words(Terminated())
             os._exit(TERMINATED)
-        is_importing = _is_importing(frame)
-        signal.setitimer(signal.ITIMER_REAL, _GLANCE_SECONDS if is_importing else max(end - now, _GLANCE_SECONDS))
-        if not is_importing:
-            terminate()
 
     before = signal.signal(signal.SIGTERM, stop)
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cmp_core import deadline
 from cmp_core.deadline import GRACE_SECONDS, Deadline, terminable
 from cmp_core.errors import DeadlineExceededError
 
@@ -244,13 +245,26 @@ def test_who_swallows_sigterm_is_ended() -> None:
 
 
 def test_an_import_is_awaited_before_sigterm_interrupts(tmp_path: Path) -> None:
-    """As before the deadline does."""
-    module = "import select, signal\nsignal.raise_signal(signal.SIGTERM)\nselect.select([], [], [], 0.2)\n"
+    """Longer than the deadline would, so that a request that has just begun to load its SDK cleans up too."""
+    module = "import select, signal\nsignal.raise_signal(signal.SIGTERM)\nselect.select([], [], [], 1.5)\n"
     (tmp_path / "slow.py").write_text(module)
 
     result = run_terminable(IMPORTING.format(folder=str(tmp_path)))
 
     assert (result.returncode, result.stdout) == (143, "imported, cleaned up"), result.stderr
+
+
+def test_an_import_that_hangs_is_interrupted_by_sigterm(tmp_path: Path) -> None:
+    """Before Argo CD kills."""
+    (tmp_path / "slow.py").write_text(
+        "import select, signal\nsignal.raise_signal(signal.SIGTERM)\nselect.select([], [], [])"
+    )
+    impatient = "import cmp_core.deadline\ncmp_core.deadline._LONGEST_IMPORT_SECONDS = 0.1\n"
+
+    result = run_terminable(impatient + IMPORTING.format(folder=str(tmp_path)))
+
+    assert (result.returncode, result.stdout) == (143, "cleaned up"), result.stderr
+    assert deadline._LONGEST_IMPORT_SECONDS + GRACE_SECONDS <= 5
 
 
 def test_afterwards_sigterm_is_what_it_was() -> None:

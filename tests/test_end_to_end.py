@@ -13,6 +13,9 @@ import pytest
 import yaml
 from e2e_support import COMMAND, SECRET_KEY, S3Server, Sidecar
 
+from tools.fault_server import Fault, FaultServer, is_any
+from tools.processes import wait_until
+
 pytestmark = pytest.mark.s3
 
 
@@ -214,6 +217,27 @@ def test_a_signal_leaves_nothing_behind(
 
     assert process.returncode == code
     assert left_behind(s3_sidecar) == []
+
+
+def test_a_signal_ends_threads_that_fetch(sidecar: Sidecar, s3: S3Server) -> None:
+    """Sources that are fetched side by side hear of no signal; a second after it the process ends nevertheless."""
+    s3.put({f"{name}/{name}.yaml": config_map(name) for name in ("a", "b")})
+    parts = "".join(f"- {{name: {name}, backend: s3, bucket: test-bucket, path: {name}}}\n" for name in ("a", "b"))
+    sidecar.write("multi-source.yaml", f"version: v1\nsources:\n{parts}")
+    sidecar.variables = s3.variables
+
+    with FaultServer(s3.endpoint) as faults:
+        faults.on(is_any, Fault(head_bytes=0, then="stall"))
+        with sidecar.fetching(AWS_ENDPOINT_URL=faults.url) as process:
+            assert wait_until(lambda: len(faults.requests) == 2, 30)
+            process.terminate()
+            _, said = process.communicate(timeout=20)  # the deadline is later
+    generate = sidecar.run("generate")
+
+    assert process.returncode == 143
+    assert b"error: stopped by SIGTERM while fetching " in said
+    assert names(generate.stdout) == ["a", "b"]
+    assert left_behind(sidecar) == []
 
 
 def test_what_a_killed_process_left_is_removed_by_the_next(s3: S3Server, s3_sidecar: Sidecar, mute_server: str) -> None:
