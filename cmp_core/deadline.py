@@ -16,7 +16,7 @@ INTERRUPTED = 130
 TERMINATED = 143
 
 _GLANCE_SECONDS = 0.05  # between two looks at whether an import is over
-_LONGEST_IMPORT_SECONDS = 4.0  # Argo CD kills five seconds after its SIGTERM
+_LONGEST_IMPORT_SECONDS = 4.0  # Argo CD kills a process group five seconds after its SIGTERM
 
 REMEDY = (
     "make the source smaller or nearer, or raise `timeout` in the operator's settings (CMP_TIMEOUT) and with it "
