@@ -201,7 +201,7 @@ def test_the_demo_runs_on_both_versions_of_argo_cd() -> None:
 def test_ci_does_what_the_repository_s_own_script_does() -> None:
     """Each `make` of .ci/run has a job."""
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
-    here = set(re.findall(r"^step .* make (?:-s )?([\w-]+)$", script, re.MULTILINE))
+    here = set(re.findall(r"^ *step .* make (?:-s )?([\w-]+)$", script, re.MULTILINE))
     runs = "\n".join(step.get("run", "") for name, step in steps() if name.startswith("ci.yaml"))
 
     assert {"check", "test-wheels", "tools", "e2e"} <= here
