@@ -4,7 +4,7 @@ import logging
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -95,6 +95,8 @@ STORMS = (
     Storm(pages=3, objects=2050, runs=25, calm=0.6, rest=1, successes=0.25),
 )
 STORM_SECONDS = 60.0
+LONGEST_STORM_SECONDS = 300.0
+"""How long a storm goes on where nobody has read a mixture yet: it must have been one."""
 
 
 Read = tuple[State, float, float]
@@ -189,16 +191,17 @@ class _Runner:
         self._started = 0
         (folder / "state").mkdir(mode=0o700)
 
-    def many(self, runs: int, *, seconds: float = 0.0) -> list[Outcome]:
-        """Run so often and for so long at least."""
-        end = time.monotonic() + seconds
+    def many(self, runs: int, *, seconds: float = 0.0, enough: Callable[[], bool] = lambda: True) -> list[Outcome]:
+        """Run so often and for so long at least, and until it is enough, within bounds."""
+        begin = time.monotonic()
         numbers = iter(range(self._started, 10**6))
         first = self._started
 
         def work() -> list[Outcome]:
             outcomes = []
             for number in numbers:
-                if number >= first + runs and time.monotonic() > end:
+                passed = time.monotonic() - begin
+                if number >= first + runs and passed > seconds and (enough() or passed > LONGEST_STORM_SECONDS):
                     break
                 self._started = max(self._started, number + 1)
                 outcomes.append(self._run(number))
@@ -235,6 +238,15 @@ def _client(endpoint: str) -> Iterator[Any]:
 def _seconds_of(reads: list[Read]) -> float:
     """Return how long the reads took, by their median."""
     return statistics.median(ended - began for _, began, ended in reads)
+
+
+def _mixtures(reads: Sequence[Read], history: History) -> Iterator[Read]:
+    """Return the reads that show no state which the prefix had.
+
+    What ended after the last change that is logged is left out: another change may have been under way.
+    """
+    last = history.changes[-1].began if history.changes else 0.0
+    return (seen for seen in tuple(reads) if seen[2] < last and not history.had(*seen))
 
 
 @contextmanager
