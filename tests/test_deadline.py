@@ -49,6 +49,11 @@ def run(body: str) -> "subprocess.CompletedProcess[str]":
         "def last_words(error):\n    os.write(1, f'last words: {error}'.encode())\n"
         f"with deadline.enforced(last_words):\n{body}"
     )
+    return run_python(code)
+
+
+def run_python(code: str) -> "subprocess.CompletedProcess[str]":
+    """Run code in a process of its own, which has half a minute."""
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
 
 
@@ -227,7 +232,7 @@ def run_terminable(body: str) -> "subprocess.CompletedProcess[str]":
         "def last_words(end):\n    os.write(1, b'last words')\n"
         f"with Deadline(20).enforced(print), terminable(last_words):\n{textwrap.indent(body, '    ')}"
     )
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30)
+    return run_python(code)
 
 
 def test_sigterm_in_an_event_loop_loses_no_wake_up() -> None:

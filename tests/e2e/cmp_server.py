@@ -65,6 +65,10 @@ class CmpServer:
         """Return what the commands that succeeded have written to stderr."""
         return [line["stderr"] for line in self.log() if "stderr" in line]
 
+    def failed(self) -> list[str]:
+        """Return what the log tells of commands that failed; each line about a command has an id of its run."""
+        return [line["msg"] for line in self.log() if line["level"] == "error" and "execID" in line]
+
     def started_processes(self) -> list[int]:
         """Return every process that the server has started and that is still there, zombies too."""
         own = {self.pid, self.session, *self.standing}

@@ -102,15 +102,6 @@ def assert_nothing_is_left(plugin: Plugin) -> None:
     assert [path for path in plugin.server.temporary.iterdir() if path not in own] == []
 
 
-def errors_in_the_log(plugin: Plugin) -> list[str]:
-    """Return what the server's log tells of commands that failed."""
-    return [
-        without_places(line["msg"])
-        for line in plugin.server.log()
-        if line["level"] == "error" and "execID" in line  # its own id of a command that it runs
-    ]
-
-
 @pytest.mark.parametrize("seconds", [1, 4])
 def test_at_the_deadline_the_command_is_killed_and_the_next_request_is_right(
     slow_plugin: Plugin, stall: Stall, checkout: Checkout, seconds: float
@@ -136,8 +127,8 @@ def test_at_argo_cds_deadline_the_user_reads_what_was_going_on(
     with stall.on(is_listing, after=0):
         error = failure(slow_plugin.client, checkout.root, seconds=10)
 
-    assert wait_until(lambda: errors_in_the_log(slow_plugin))
-    (told,) = errors_in_the_log(slow_plugin)
+    assert wait_until(slow_plugin.server.failed)
+    (told,) = map(without_places, slow_plugin.server.failed())
     assert KILLED.match(told)
     assert without_places(error.text) in {f"error generating manifests: {told}", "Deadline Exceeded"}
 
